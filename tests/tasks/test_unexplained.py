@@ -19,7 +19,7 @@ from napari_diner.tasks.result_checks import check_finite, few_steps
 from napari_diner.tasks.sample import SampleData
 from napari_diner.tasks.task import Frames
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 SMALL: dict[str, dict[str, object]] = {
     "lensless": {"height_px": 64, "width_px": 64, "distances_um": (300.0, 380.0, 460.0, 540.0)},

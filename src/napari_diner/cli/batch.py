@@ -21,7 +21,7 @@ from napari_diner.cli.terminal import Display, Watch, warn
 from napari_diner.errors import DinerError
 from napari_diner.settings import Values
 from napari_diner.tasks.recipe import merge
-from napari_diner.tasks.wording import duration
+from napari_diner.wording import duration
 
 if TYPE_CHECKING:
     from napari_diner.execution.batch import Batch

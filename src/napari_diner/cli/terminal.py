@@ -18,7 +18,7 @@ from rich.text import Text
 from napari_diner.io.exchange import interruptions
 from napari_diner.tasks.report import Row
 from napari_diner.tasks.result import Progress
-from napari_diner.tasks.wording import duration
+from napari_diner.wording import duration
 
 SECONDS_BETWEEN_LINES = 30.0
 """Time between lines of progress if there is no terminal for a progress bar."""

@@ -20,7 +20,7 @@ from napari_diner.io.folder import replaced
 from napari_diner.io.texts import read_json
 from napari_diner.tasks.saving import to_json
 from napari_diner.tasks.sharing import seen
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 FORMAT = "napari-diner batch"
 _COLUMNS = ("item", "state", "message", "seconds", "warnings", "source")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from napari_diner.wording import digits
+
 
 @dataclass(frozen=True)
 class Band:
@@ -19,8 +21,8 @@ class Band:
     def text(self) -> str:
         """Periods of the band, as text."""
         if self.low == 0:
-            return f"periods above {1 / self.high:.3g} µm"
-        return f"periods of {1 / self.high:.3g} to {1 / self.low:.3g} µm"
+            return f"periods above {digits(1 / self.high, 3)} µm"
+        return f"periods of {digits(1 / self.high, 3)} to {digits(1 / self.low, 3)} µm"
 
 
 def octaves(shape: tuple[int, int], pixel_size_um: float) -> tuple[Band, ...]:

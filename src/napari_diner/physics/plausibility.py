@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.optics import Optics
+from napari_diner.wording import digits
 
 _UNITS = {"nm": 1e-3, "mm": 1e3, "m": 1e6, "Å": 1e-4, "cm": 1e4}
 """Units that a length may have been given in, in micrometres; the likely ones first."""
@@ -120,7 +121,8 @@ def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None
         culprit = next(iter(odd), "pixel_size_um")
         reason = odd.get(culprit, "compare the pixel size with the wavelength")
         raise RecipeError(
-            f"Nothing can be seen in a field of {field_um:.3g} µm, less than a wavelength; check {{field}}: {reason}",
+            f"Nothing can be seen in a field of {digits(field_um, 3)} µm, less than a wavelength; check {{field}}: "
+            f"{reason}",
             culprit,
         )
 
@@ -155,7 +157,7 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     if distances_um[order[-1]] - distances_um[order[0]] < least:
         return [
             f"all frames have nearly the same distance, {distances_um[order[0]]:g} µm; together they determine "
-            f"the phase hardly better than one frame, so record heights that differ by more than {rounded(least)} µm"
+            f"the phase hardly better than one frame, so record heights that differ by more than {digits(least)} µm"
         ]
     pairs = [(a, b) for a, b in itertools.pairwise(order) if distances_um[b] - distances_um[a] < least]
     if not pairs:
@@ -163,13 +165,8 @@ def equal_distances(optics: Optics, distances_um: Sequence[float]) -> list[str]:
     named = ", ".join(f"{min(a, b) + 1} and {max(a, b) + 1}" for a, b in pairs[:5])
     return [
         f"frames {named}{' and others' if len(pairs) > 5 else ''} have nearly the same distance; check the list of "
-        f"distances, and the pixel size (heights that differ by less than {rounded(least)} µm are equivalent)"
+        f"distances, and the pixel size (heights that differ by less than {digits(least)} µm are equivalent)"
     ]
-
-
-def rounded(value: float) -> str:
-    """Return a number with two digits that count, without an exponent unless it is very large or small."""
-    return f"{float(f'{value:.2g}'):g}"
 
 
 def diffraction_rad(optics: Optics, distance_um: float) -> float:

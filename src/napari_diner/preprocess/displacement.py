@@ -12,6 +12,7 @@ from scipy import fft
 
 from napari_diner.io.arrays import Array
 from napari_diner.physics.optics import Optics
+from napari_diner.wording import digits
 
 _FIELD_PX = 512
 """Size of the central part that is compared in wider fields."""
@@ -105,8 +106,8 @@ def warnings_of_displacements(pairs: Sequence[Displacement]) -> list[str]:
         return []
     a, b = sorted((worst.first + 1, worst.second + 1))
     return [
-        f"the frames are displaced against each other, by about {worst.length:.2g} pixels between frames {a} and {b}; "
-        "registration: shift estimates and removes displacements"
+        f"the frames are displaced against each other, by about {digits(worst.length)} pixels between frames {a} and "
+        f"{b}; registration: shift estimates and removes displacements"
     ]
 
 

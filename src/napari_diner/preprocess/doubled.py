@@ -8,6 +8,7 @@ from scipy import fft
 
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.pixels import fill
+from napari_diner.wording import digits
 
 Sums = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -63,7 +64,8 @@ def doubled(frames: Array, valid: Mask | None = None) -> list[str]:
         return []
     return [
         f"all frames seem to hold a second image of themselves, displaced by {abs(down)} pixels down and "
-        f"{abs(across)} {'right' if down * across >= 0 else 'left'}, or the reverse, with {100 * part:.2g} % of the "
+        f"{abs(across)} {'right' if down * across >= 0 else 'left'}, or the reverse, with {digits(100 * part)} % of "
+        "the "
         "light, as by a reflection in a window, a sensor that moved, or two exposures added up; the result shows it as "
         "a part of the sample (a sample of equal parts looks the same)"
     ]

@@ -10,6 +10,7 @@ from scipy import ndimage
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.pixels import MEDIAN_OF_NORMAL, finite_values
 from napari_diner.preprocess.saturation import Levels
+from napari_diner.wording import digits
 
 _BINS = (64, 128, 256, 512, 1024, 2048)
 """Numbers of bins of the histogram: noise may be wide or narrow."""
@@ -129,14 +130,14 @@ def full_well_doubts(frames: Array, levels: Levels) -> list[str]:
     share = float(np.mean(frames == largest))
     if _OVEREXPOSED < share < 1:
         return [
-            f"{100 * share:.2g} % of the pixels hold the largest value, {largest:g}, as of an overexposed camera; "
+            f"{digits(100 * share)} % of the pixels hold the largest value, {largest:g}, as of an overexposed camera; "
             "record them with less light"
         ]
     full = full_well(frames)
     if full is None:
         return []
     return [
-        f"about {100 * full.share:.2g} % of the pixels lie around {full.level:.4g} with noise of {full.noise:.2g}, and "
-        "nothing lies above, as of a camera that is saturated there; with saturation set to "
-        f"{full.level - 3 * full.noise:.4g}, they count as lower bounds of the light"
+        f"about {digits(100 * full.share)} % of the pixels lie around {digits(full.level, 4)} with noise of "
+        f"{digits(full.noise)}, and nothing lies above, as of a camera that is saturated there; with saturation set to "
+        f"{digits(full.level - 3 * full.noise, 4)}, they count as lower bounds of the light"
     ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
+from napari_diner.wording import digits
 
 Factors = npt.NDArray[np.float64]
 
@@ -59,7 +60,7 @@ def mosaic(frames: Array) -> Factors | None:
         return None
     if usual.min() < _DARKEST * usual.max():
         raise InputError(
-            f"Of the pixels in even and odd rows and columns, some are {usual.max() / max(usual.min(), 1e-9):.2g} "
+            f"Of the pixels in even and odd rows and columns, some are {digits(usual.max() / max(usual.min(), 1e-9))} "
             "times as bright as others, as behind the filters of a colour camera; keep those of one colour, such as "
             "every second row and column, and double the pixel size"
         )
@@ -74,7 +75,7 @@ def tiled(factors: Factors, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
 
 def note(factors: Factors) -> str:
     """Return a sentence about the factors."""
-    listed = " : ".join(f"{factor:.2g}" for factor in (factors / factors.max()).ravel())
+    listed = " : ".join(digits(factor) for factor in (factors / factors.max()).ravel())
     return (
         f"the pixels in even and odd rows and columns differ in brightness by {listed}, as behind the filters of a "
         "colour camera, and are divided by these factors"

@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_diner.errors import InputError
 from napari_diner.io.arrays import Array
 from napari_diner.preprocess.saturation import saturation_levels
+from napari_diner.wording import digits
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,8 +62,8 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     share = float(np.mean(reference >= level))
     if share > _SATURATED:
         texts.append(
-            f"{100 * share:.3g} % of the pixels of the {name} are saturated at {level:g}, and do not correct the "
-            "frames; record it with a shorter exposure"
+            f"{digits(100 * share, 3)} % of the pixels of the {name} are saturated at {level:g}, and do not correct "
+            "the frames; record it with a shorter exposure"
         )
     pattern = _blocks(divisor if divisor.ndim == 2 else divisor.mean(0))
     light = _blocks(frames.mean(0, dtype=np.float64))
@@ -75,7 +76,7 @@ def doubts(reference: Array, divisor: Floats, frames: Array, name: str) -> list[
     slope = float((x * y).sum() / (x * x).sum())
     error = float((y - slope * x).std() / (x.std() * math.sqrt(x.size)))
     if slope + _CERTAIN * error < _FOLLOWS:
-        change = f"{abs(10 * slope):.2g} % {'brighter' if slope > 0 else 'darker'}"
+        change = f"{digits(abs(10 * slope))} % {'brighter' if slope > 0 else 'darker'}"
         texts.append(
             f"the frames do not show the pattern of the {name}: where it is 10 % brighter, they are {change} on "
             "average; it may be mirrored, or of another recording, or the frames are corrected already"
@@ -117,14 +118,14 @@ def dark_doubts(dark: Array, image: Array, name: str) -> list[str]:
     share = float(np.mean(means < -np.maximum(_SIGMAS * errors, least))) if means.size else 0.0
     if share > _BELOW_DARK:
         return [
-            f"the dark frame is brighter than the {name} in {100 * share:.3g} % of the area; it may be of "
+            f"the dark frame is brighter than the {name} in {digits(100 * share, 3)} % of the area; it may be of "
             "another gain, exposure or number of bits"
         ]
     stronger = _pattern_in(dark, image)
     if stronger > 0:
         return [
-            f"the fine pattern of the dark frame is {stronger:.2g} times as strong in the {name} as in the dark frame "
-            "itself, as if it were of fewer bits or of a shorter exposure"
+            f"the fine pattern of the dark frame is {digits(stronger)} times as strong in the {name} as in the dark "
+            "frame itself, as if it were of fewer bits or of a shorter exposure"
         ]
     factors = [_common_factor(values) for values in (dark, image)]
     factor = max(factors)

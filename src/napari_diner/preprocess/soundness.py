@@ -14,6 +14,7 @@ from napari_diner.preprocess.borders import margins
 from napari_diner.preprocess.overlays import overlays
 from napari_diner.preprocess.pixels import fill, finite_values
 from napari_diner.preprocess.saturation import black_level
+from napari_diner.wording import digits
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -122,8 +123,8 @@ def check_resolved(frames: Array, valid: Mask | None = None) -> None:
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if 0 < high - low < _FEWEST_STEPS * float(np.finfo(np.float32).eps) * abs(high):
         raise InputError(
-            f"The frames vary by {high - low:.3g} on an offset of {low:.6g}, too little for single precision; subtract "
-            "the offset, as with preprocess.dark"
+            f"The frames vary by {digits(high - low, 3)} on an offset of {low:.6g}, too little for single precision; "
+            "subtract the offset, as with preprocess.dark"
         )
 
 
@@ -192,7 +193,7 @@ def exposures(brightness: Vector, unknown: Vector | float = 0.0) -> list[str]:
     worst = odd[np.argmax(np.abs(np.log(np.maximum(relative[odd], 1e-9))))]
     return [
         f"the brightness of {numbered(odd)} differs as with another exposure (frame {worst + 1} has "
-        f"{100 * relative[worst]:.3g} % of the usual one); equalise_gains estimates and removes such differences"
+        f"{digits(100 * relative[worst], 3)} % of the usual one); equalise_gains estimates and removes such differences"
     ]
 
 
@@ -223,8 +224,8 @@ def black(frames: Array) -> list[str]:
     value, cut = level
     share = float(np.mean(frames[cut] == value))
     return [
-        f"{100 * share:.2g} % of the pixels of {numbered(cut)} hold {value:g}, and hardly any a little more: what was "
-        "darker is cut off; subtract less from the frames, or mask where there is no light"
+        f"{digits(100 * share)} % of the pixels of {numbered(cut)} hold {value:g}, and hardly any a little more: what "
+        "was darker is cut off; subtract less from the frames, or mask where there is no light"
     ]
 
 

@@ -22,6 +22,7 @@ from napari_diner.preprocess.saturation import Levels, at_levels, saturated, sat
 from napari_diner.preprocess.settings import PreprocessSettings
 from napari_diner.preprocess.soundness import check_finite, check_resolved, check_same_type
 from napari_diner.preprocess.surfaces import fit_surface
+from napari_diner.wording import digits
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -226,8 +227,8 @@ def _check_darker(dark: Doubles, frames: Array, valid: Mask) -> None:
     without, lit = float(dark.mean()), float(np.mean(frames, dtype=np.float64, where=valid))
     if without >= lit:
         raise InputError(
-            f"The dark frame has a mean of {without:.4g}, and the frames have one of {lit:.4g}, which is no brighter; "
-            "check which file is which"
+            f"The dark frame has a mean of {digits(without, 4)}, and the frames have one of {digits(lit, 4)}, which "
+            "is no brighter; check which file is which"
         )
 
 

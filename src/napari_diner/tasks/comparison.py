@@ -18,7 +18,7 @@ from napari_diner.tasks.job import StageRecord
 from napari_diner.tasks.result import Progress, Result
 from napari_diner.tasks.result_checks import is_cut_short
 from napari_diner.tasks.run import AnyRun
-from napari_diner.tasks.wording import duration, percent
+from napari_diner.wording import duration, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_diner.wording import digits
+
 # number of cells along a side, the fewest pixels of one, and the fewest frames to identify an outlying one
 _ACROSS, _FEWEST_PX, _FEWEST_FRAMES = 8, 6, 4
 # quantile over the cells of a frame that is its usual residual, also if half of the frame is foreign
@@ -110,7 +112,7 @@ def warnings_of_regions(regions: Sequence[Region], cure: str) -> list[str]:
         named += f"; and {len(regions) - _NAMED} more"
     return [
         f"some regions do not fit the other frames, as with dirt that moves or a part of another recording: {named}; "
-        f"{regions[0].excess:.2g} times as much as usual is left unexplained there; {cure}"
+        f"{digits(regions[0].excess)} times as much as usual is left unexplained there; {cure}"
     ]
 
 

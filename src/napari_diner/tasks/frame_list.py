@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_diner.io.names import lengths_in_names
 from napari_diner.tasks.report import Report, Row
+from napari_diner.wording import digits
 
 _SHOWN = 4
 """Number of frames that are shown at both ends of a long list."""
@@ -52,7 +53,7 @@ def frames_row(report: Report) -> list[Row]:
 def _value(frame: Mapping[str, Any]) -> str:
     if "distance_um" in frame:
         return f"{frame['distance_um']:.6g} µm"
-    return " + ".join(f"NA ({y:.3g}, {x:.3g})" for y, x in frame.get("na_yx", ()))
+    return " + ".join(f"NA ({digits(y, 3)}, {digits(x, 3)})" for y, x in frame.get("na_yx", ()))
 
 
 def about_distances(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_diner.device import available_memory, check_memory
+from napari_diner.wording import digits
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,7 @@ class MemoryPlan:
     def describe(self, device: torch.device | None = None) -> str:
         """Return the peak and the available memory in words, e.g. ``"about 1.2 GB of 7.6 GB"``."""
         present = 0 if _is_card(device) else psutil.Process().memory_info().rss
-        return f"about {self.total(device) / 1e9:.2g} GB of {(available_memory(device) + present) / 1e9:.2g} GB"
+        return f"about {digits(self.total(device) / 1e9)} GB of {digits((available_memory(device) + present) / 1e9)} GB"
 
 
 def _is_card(device: torch.device | None) -> bool:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.predicted_spectra import PredictedSpectra
+from napari_diner.wording import digits
 
 Sums = npt.NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def warnings_of_contrast(others: Sequence[tuple[int, float]]) -> list[str]:
             f"{numbered(numbers)} {is_a} of what the other frames let expect, bright where these are dark; save all "
             f"frames alike, or leave {them} out (leave_out)"
         ]
-    ends = [f"{factor:.2g}" for factor in (min(factors), max(factors))]
+    ends = [digits(factor) for factor in (min(factors), max(factors))]
     they, have, them = ("it", "has", "it") if len(others) == 1 else ("they", "have", "them")
     return [
         f"{numbered(numbers)} {have} {' to '.join(dict.fromkeys(ends))} times the contrast that the other frames let "

@@ -10,6 +10,7 @@ from scipy import ndimage
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.tasks.unexplained import Unexplained
 from napari_diner.tasks.worst_frames import Frames, Image, worst_frames
+from napari_diner.wording import digits
 
 # side of the central part that is compared, the part at its edges that a reduced frame lacks, and the most frames that
 # are looked at
@@ -58,7 +59,7 @@ def warnings_of_magnification(enlarged: Sequence[tuple[int, float]], cure: str) 
     if not enlarged:
         return []
     numbers, scales = zip(*enlarged, strict=True)
-    ends = dict.fromkeys(f"{scale:.3g}" for scale in (min(scales), max(scales)))
+    ends = dict.fromkeys(digits(scale, 3) for scale in (min(scales), max(scales)))
     have, them = ("has", "it") if len(enlarged) == 1 else ("have", "them")
     removed = f"{cure} estimates and removes such differences, or leave" if cure else "record them alike, or leave"
     return [

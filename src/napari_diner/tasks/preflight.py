@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from napari_diner.errors import DinerError, OutOfMemoryError
 from napari_diner.solvers.solver import Budget
-from napari_diner.tasks.wording import duration, percent
+from napari_diner.wording import duration, percent
 
 if TYPE_CHECKING:
     import numpy as np

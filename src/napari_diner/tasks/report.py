@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import napari_diner
 from napari_diner import device as devices
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 if TYPE_CHECKING:
     import torch

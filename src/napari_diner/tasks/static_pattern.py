@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 Frames = npt.NDArray[np.floating]
 

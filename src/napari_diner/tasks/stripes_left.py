@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 Frames = npt.NDArray[np.floating]
 Vector = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_diner.preprocess.soundness import numbered
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 # smallest number of frames to identify an outlying one
 _FEWEST_FRAMES = 4

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.report import Report
-from napari_diner.tasks.wording import all_but
+from napari_diner.wording import all_but
 
 # part of the unexplained share, beyond noise, up to which it looks like noise
 _LIKE_NOISE = 0.2

@@ -23,11 +23,11 @@ from napari_diner.errors import InputError
 from napari_diner.io.arrays import NamedArray
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Progress, Result
-from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.run_panel import RunPanel, share_done, stage_text
 from napari_diner.widgets.dock.run_worker import CHECKING, COMPARING, Controls, Doubts, ProgressReport, drive
 from napari_diner.widgets.work import Titled, load_torch, wait_for
+from napari_diner.wording import duration
 
 TARGET = np.linspace(0, 1, 64).reshape(8, 8)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_diner.errors import RecipeError
+from napari_diner.wording import digits
 
 EDGE = 1e-9
 """Tolerated relative rounding error of a direction exactly at the edge of the pupil."""
@@ -148,8 +149,8 @@ class Illumination:
             for source in frame:
                 if source.na >= medium_index:
                     raise RecipeError(
-                        f"The illumination of frame {number} has an NA of {source.na:.4g}, which is impossible in a "
-                        f"medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}{hint}",
+                        f"The illumination of frame {number} has an NA of {digits(source.na, 4)}, which is impossible "
+                        f"in a medium of index {medium_index:g}; check {{field}} and {{field:medium_index}}{hint}",
                         field,
                     )
         beyond = [n for n, frame in enumerate(self.frames, 1) if any(_is_outside(source, na) for source in frame)]
@@ -164,9 +165,9 @@ class Illumination:
                     field,
                 )
         elif beyond:
-            what = f"The illuminations of {len(beyond)} frames have an NA of up to {largest:.4g}"
+            what = f"The illuminations of {len(beyond)} frames have an NA of up to {digits(largest, 4)}"
             if len(beyond) == 1:
-                what = f"The illumination of frame {beyond[0]} has an NA of {largest:.4g}"
+                what = f"The illumination of frame {beyond[0]} has an NA of {digits(largest, 4)}"
             cure = "correct {field} or {field:na}"
             if len(beyond) < len(self.frames):
                 listed = ",".join(map(str, beyond))
@@ -185,7 +186,8 @@ def _if_angle(size: float, na: float) -> str:
     """Return advice if the largest direction is an angle whose sine lies within an aperture, otherwise nothing."""
     for unit, angle, least in (("radians", size, _NEARLY_FULL * na), ("degrees", math.radians(size), _SMALL * na)):
         if angle <= math.pi / 2 and least <= math.sin(angle) <= na * (1 + _ROUNDED):
-            return f" (if {size:.4g} is an angle in {unit}, give its sine in air, {math.sin(angle):.3g}, instead)"
+            sine = digits(math.sin(angle), 3)
+            return f" (if {digits(size, 4)} is an angle in {unit}, give its sine in air, {sine}, instead)"
     return ""
 
 

@@ -39,6 +39,7 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import EDGE, Illumination
 from napari_diner.physics.idt.ssnp_linearised import LinearisedMarch
 from napari_diner.physics.idt.transfer import chosen_sources, pupil_phase
+from napari_diner.wording import digits
 
 # thickness of a slice beyond which the units must be wrong, and a pass through the volume would not end
 _MOST_WAVELENGTHS = 1000
@@ -101,7 +102,8 @@ class SSNPModel(IDTModel):
         thickness = geometry.slice_spacing_um * geometry.medium_frequency
         if thickness > _MOST_WAVELENGTHS:
             raise RecipeError(
-                f"Slices of {geometry.slice_spacing_um:.3g} µm are {thickness:.3g} wavelengths thick, at most "
+                f"Slices of {digits(geometry.slice_spacing_um, 3)} µm are {digits(thickness, 3)} wavelengths thick, "
+                "at most "
                 f"{_MOST_WAVELENGTHS:,} are possible; check {{field}} and the thickness of the slices, both in µm",
                 "wavelength_um",
             )
@@ -120,8 +122,8 @@ class SSNPModel(IDTModel):
         x = kz * step_um
         if np.any((x > math.pi / 2) & (np.abs(np.sin(x)) < 0.3)):
             raise RecipeError(
-                f"Steps of {step_um:.3g} µm are close to a multiple of half the wavelength in the medium and would act "
-                f"as a mirror; set {{field}} to at least {fewest}",
+                f"Steps of {digits(step_um, 3)} µm are close to a multiple of half the wavelength in the medium and "
+                f"would act as a mirror; set {{field}} to at least {fewest}",
                 "multislice.steps_per_slice",
             )
         self.corrections = torch.from_numpy(geometry.wavenumber**2 * step_um / (4 * kz) * (1 / np.tan(x) - 1 / x))

@@ -42,7 +42,7 @@ from napari_diner.tasks.fit.width import backbone_for, width_for
 from napari_diner.tasks.job import FOLLOWING_RATE, Job, Outcome, RunRecord, Stage, StageRecord, fewer
 from napari_diner.tasks.preflight import Finding
 from napari_diner.tasks.report import psnr_of
-from napari_diner.tasks.wording import count, percent
+from napari_diner.wording import count, digits, percent
 
 _ROWS = 1 << 20
 # part of a time limit for training; the rest is for placing the keys
@@ -105,7 +105,11 @@ class FitJob(Job[FitState]):
         """Return what is fitted."""
         layout = self.layout
         values = f"{math.prod(layout.sample_shape):,} samples of {count(layout.outputs, 'number')}"
-        return [Finding("sampling", "good", f"{values} between {layout.low:.4g} and {layout.high:.4g} are fitted")]
+        return [
+            Finding(
+                "sampling", "good", f"{values} between {digits(layout.low, 4)} and {digits(layout.high, 4)} are fitted"
+            )
+        ]
 
     def begin(self) -> FitState:
         """Return the state with a random representation."""

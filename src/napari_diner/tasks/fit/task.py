@@ -15,7 +15,7 @@ from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.sample import Demo, Sample, SampleData
 from napari_diner.tasks.task import Frames, Row, Shortcut, Task
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import digits, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,14 +126,16 @@ class FitTask(Task[FitRecipe, "FitData"]):
         rows = figure_rows(report, ("verdict", "unexplained", "solver"))
         rows.append(Row("epochs", f"{report['iterations']:,}"))
         rows += figure_rows(report, ("seconds",))
-        rows.append(Row("seconds per epoch", f"{report['seconds_per_epoch']:.3g}"))
+        rows.append(Row("seconds per epoch", digits(report["seconds_per_epoch"], 3)))
         rows += figure_rows(report, ("psnr_db",))
         if "float_psnr_db" in report:
             what = "of the network without corrections" if "largest_error" in report else "before the table was rounded"
             rows.append(Row(f"PSNR {what}", f"{report['float_psnr_db']:.2f} dB"))
         if "largest_error" in report:
             share = percent(report["corrected"])
-            rows.append(Row("largest error", f"{report['largest_error']:.4g} ({share} of the numbers are corrected)"))
+            rows.append(
+                Row("largest error", f"{digits(report['largest_error'], 4)} ({share} of the numbers are corrected)")
+            )
         # rounded down, so that 100 % means that all are equal
         rows.append(Row("equal after rounding", f"{math.floor(1e5 * report['identical']) / 1e3:g} %"))
         source = report.get("source_bits_per_pixel")

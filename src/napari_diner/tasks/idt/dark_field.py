@@ -25,6 +25,7 @@ from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import Finding
+from napari_diner.wording import digits
 
 Vector = npt.NDArray[np.float64]
 Images = npt.NDArray[np.float32]
@@ -122,9 +123,9 @@ class DarkFrames:
         needed_um = geometry.wavelength_um / (2 * highest)
         if geometry.pixel_size_um > needed_um * (1 + 1e-9):
             raise RecipeError(
-                f"Dark-field frames of an NA up to {highest - geometry.na:.3g} contain detail that pixels of "
-                f"{geometry.pixel_size_um:.3g} µm cannot represent; enlarge the frames to pixels of at most "
-                f"{needed_um:.3g} µm by interpolation, or set {{field}} to leave_out",
+                f"Dark-field frames of an NA up to {digits(highest - geometry.na, 3)} contain detail that pixels of "
+                f"{digits(geometry.pixel_size_um, 3)} µm cannot represent; enlarge the frames to pixels of at most "
+                f"{digits(needed_um, 3)} µm by interpolation, or set {{field}} to leave_out",
                 "dark_field",
             )
         exposures = _exposures(recipe, left_out.frames, numbers)
@@ -168,7 +169,8 @@ class DarkFrames:
         """A line about what the frames are used for."""
         widest = float(np.hypot(*self.illumination.apertures.T).max())
         text = (
-            f"{len(self.numbers)} frames with light from outside the objective, of an NA up to {widest:.3g}, are used "
+            f"{len(self.numbers)} frames with light from outside the objective, of an NA up to {digits(widest, 3)}, "
+            "are used "
             "by the multi-slice model, after bright field alone has given a start: closed form, calibration and the "
             "choice of weights cannot use them"
         )
@@ -249,8 +251,8 @@ class DarkFrames:
         if not self.is_known or 1 / _OFF < factor < _OFF:
             return ()
         return (
-            f"the dark-field frames are {factor:.2g} times as bright as the volume from bright field predicts; check "
-            "dark_field_exposure, or leave it empty to have the brightness estimated",
+            f"the dark-field frames are {digits(factor)} times as bright as the volume from bright field predicts; "
+            "check dark_field_exposure, or leave it empty to have the brightness estimated",
         )
 
     def report(self, brightness: Brightness, final: Sequence[float], unexplained: float) -> Mapping[str, object]:
@@ -315,6 +317,6 @@ def _too_bright(means: npt.NDArray[np.float64]) -> list[str]:
         return []
     verb, them = ("is", "its direction is") if bright.size == 1 else ("are", "their directions are")
     return [
-        f"{numbered(bright)} {verb} {means[bright].max():.2g} times as bright as bright-field frames, though {them} "
-        "outside the objective's NA; check na, the directions, and dark_field_exposure"
+        f"{numbered(bright)} {verb} {digits(means[bright].max())} times as bright as bright-field frames, though "
+        f"{them} outside the objective's NA; check na, the directions, and dark_field_exposure"
     ]

@@ -31,6 +31,7 @@ from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
+from napari_diner.wording import digits
 
 # a frame with a larger mean contrast does not match its background, unless this part of the field is at the level of
 # the background
@@ -241,26 +242,28 @@ def _check_kind(background: str, frames: Array, *, is_real: bool) -> None:
         if abs(mean) > max(_OF_CONTRAST, spread):
             kind = "ratio" if abs(mean - 1) < _OF_CONTRAST else "mean"
             raise InputError(
-                f"The frames have a mean of {mean:.4g}, but I / I_background − 1 has one of 0; set {{field}} to {kind}",
+                f"The frames have a mean of {digits(mean, 4)}, but I / I_background − 1 has one of 0; set {{field}} "
+                f"to {kind}",
                 "background",
             )
     elif background == "ratio":
         if abs(mean - 1) > _OF_CONTRAST:
             kind = "none" if abs(mean) < _OF_CONTRAST else "mean"
             raise InputError(
-                f"The frames have a mean of {mean:.4g}, but I / I_background has one of 1; set {{field}} to {kind}",
+                f"The frames have a mean of {digits(mean, 4)}, but I / I_background has one of 1; set {{field}} to "
+                f"{kind}",
                 "background",
             )
     elif spread < _LEAST_VARIATION * abs(mean):
         raise InputError(
-            f"The frames vary by only {spread / abs(mean):.1g} of their mean, less than any light does; set {{field}} "
-            "to the grey level of the camera without light",
+            f"The frames vary by only {digits(spread / abs(mean), 1)} of their mean, less than any light does; set "
+            f"{{field}} to the grey level of the camera without light",
             "background_offset",
         )
     elif is_real and spread > _OF_INTENSITY * abs(mean):
         raise InputError(
-            f"The frames vary by {spread:.3g} about a mean of {mean:.3g}, as I / I_background − 1 does and intensities "
-            "do not; set {field} to none",
+            f"The frames vary by {digits(spread, 3)} about a mean of {digits(mean, 3)}, as I / I_background − 1 does "
+            "and intensities do not; set {field} to none",
             "background",
         )
 
@@ -344,7 +347,7 @@ def _common_level(contrast: npt.NDArray[np.float32], cause: str) -> list[str]:
         return []
     if np.median([_deflects(frame, offset) for frame in contrast]):
         return []
-    return [f"all frames are {100 * abs(offset):.2g} % {_side(offset)} than their background; {cause}"]
+    return [f"all frames are {digits(100 * abs(offset))} % {_side(offset)} than their background; {cause}"]
 
 
 def _deflects(frame: npt.NDArray[np.float32], offset: float) -> bool:

@@ -18,7 +18,7 @@ from napari_diner.solvers.calibration.spectral_discs import DiscFit, SpectralDis
 from napari_diner.tasks.idt.moved_directions import moves_in_words
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.other_optics import Recorded, thinned
-from napari_diner.tasks.wording import change
+from napari_diner.wording import change
 
 Vector = npt.NDArray[np.float64]
 

@@ -24,6 +24,7 @@ from napari_diner.tasks.idt.optics import ComputedModels, computed_models
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recorded_figure import recorded_picture
 from napari_diner.tasks.left_out import LeftOut
+from napari_diner.wording import digits
 
 # sufficient pixels across; slices at most, and on each side of the focus at least
 _SIDE, _MOST, _FEWEST = 96, 61, 10
@@ -81,8 +82,8 @@ def rank(recipe: IdtRecipe, recording: IdtData) -> Ranking:
         Alternative("as given", _figures(len(given), recipe.slice_spacing_um, float(given[0])), {}),
     ]
     note = (
-        f"Slices farther apart than {limit:.3g} µm lose axial frequencies that are in the data; closer ones add none. "
-        f"The sample extends from about {first:.3g} to {last:.3g} µm above the plane in focus"
+        f"Slices farther apart than {digits(limit, 3)} µm lose axial frequencies that are in the data; closer ones "
+        f"add none. The sample extends from about {digits(first, 3)} to {digits(last, 3)} µm above the plane in focus"
     )
     if ends:
         note += f", or farther {' and '.join(ends)}, where no end was found"
@@ -144,7 +145,7 @@ def warnings_of_ends(
     sample = detail - of_noise
     reached = (sample > _REACHED * sample.max()) & (sample > of_noise)
     ends = [
-        f"the {name} slice, at {geometry.slice_positions_um[place]:.3g} µm"
+        f"the {name} slice, at {digits(geometry.slice_positions_um[place], 3)} µm"
         for name, place in (("first", 0), ("last", -1))
         if reached[place]
     ]
@@ -203,4 +204,4 @@ def _alternative(name: str, spacing_um: float, first_um: float, last_um: float) 
 
 def _figures(count: int, spacing_um: float, first_um: float) -> tuple[str, ...]:
     last = first_um + (count - 1) * spacing_um
-    return str(count), f"{spacing_um:.3g}", f"{first_um:.3g}", f"{last:.3g}"
+    return str(count), digits(spacing_um, 3), digits(first_um, 3), digits(last, 3)

@@ -12,6 +12,7 @@ from napari_diner.solvers.calibration.idt import IlluminationRefinement, moved
 from napari_diner.solvers.calibration.spectral_circles import fitted_pattern
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.idt.other_optics import FEW, FEWEST_FRAMES, OtherOptics, Recorded, thinned
+from napari_diner.wording import digits
 
 Vector = npt.NDArray[np.float64]
 
@@ -83,11 +84,13 @@ def moves_in_words(given: Vector, refined: Vector) -> str:
     moves = refined - given
     common = fitted_pattern(given, refined)
     size, rest = (float(np.sqrt((part**2).sum(1).mean())) for part in (moves, refined - common))
-    degrees = f"{math.degrees(math.asin(min(size, 1.0))):.1g}°"
+    degrees = f"{digits(math.degrees(math.asin(min(size, 1.0))), 1)}°"
     if rest > _COMMON * size:
         return f"directions that differ from the given ones by about {degrees} each"
     before, after = ((part - part.mean(0)) @ np.array([1j, 1]) for part in (given, common))
     turned = float(np.angle((before.conj() * after).sum(), deg=True))
     if abs(math.radians(turned)) * float(np.abs(before).mean()) > size / 2:
-        return f"all directions turned by about {abs(turned):.1g}° {'clockwise' if turned > 0 else 'anticlockwise'}"
+        return (
+            f"all directions turned by about {digits(abs(turned), 1)}° {'clockwise' if turned > 0 else 'anticlockwise'}"
+        )
     return f"all directions moved together by about {degrees}"

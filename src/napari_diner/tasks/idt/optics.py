@@ -21,6 +21,7 @@ from napari_diner.solvers.calibration.idt import brought_inside, moved
 from napari_diner.tasks.idt.given_transfer import Pair, build_given
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.preflight import Finding
+from napari_diner.wording import digits
 
 # response to slow changes of the index, relative to the strongest, below which they are hardly visible
 _WEAK_LOW_FREQUENCIES = 0.2
@@ -178,8 +179,8 @@ def findings(
         Finding(
             "sampling",
             "good",
-            f"pixels of {lateral.value_um:.3g} µm and slices of {axial.value_um:.3g} µm are fine enough: the optics "
-            f"need {lateral.limit_um:.3g} and {axial.limit_um:.3g} µm",
+            f"pixels of {digits(lateral.value_um, 3)} µm and slices of {digits(axial.value_um, 3)} µm are fine "
+            f"enough: the optics need {digits(lateral.limit_um, 3)} and {digits(axial.limit_um, 3)} µm",
         )
     ]
     low = low_frequencies(geometry, illumination)
@@ -191,8 +192,8 @@ def findings(
         return [*lines, Finding("band", "doubtful", weak)]
     widest = float(np.hypot(*(dark_field or illumination).apertures.T).max())
     period_um = geometry.wavelength_um / (geometry.na + widest)
-    text = f"detail down to a period of {period_um:.3g} µm is transferred, and slow changes of the index are visible"
-    return [*lines, Finding("band", "good", text)]
+    text = f"detail down to a period of {digits(period_um, 3)} µm is transferred"
+    return [*lines, Finding("band", "good", f"{text}, and slow changes of the index are visible")]
 
 
 def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]:
@@ -203,13 +204,14 @@ def preflight(geometry: VolumeGeometry, illumination: Illumination) -> list[str]
 def _lateral_doubts(lateral: Sampling) -> list[str]:
     if not lateral.fine:
         return [
-            f"the pixel of {lateral.value_um:.3g} µm is coarser than λ/(4 NA) = {lateral.limit_um:.3g} µm; "
-            "fine detail is aliased"
+            f"the pixel of {digits(lateral.value_um, 3)} µm is coarser than λ/(4 NA) = {digits(lateral.limit_um, 3)} "
+            "µm; fine detail is aliased"
         ]
     if lateral.value_um * _NEEDLESSLY_FINE < lateral.limit_um:
         return [
-            f"the pixel of {lateral.value_um:.3g} µm is {lateral.limit_um / lateral.value_um:.0f} times finer than the "
-            f"optics need, λ/(4 NA) = {lateral.limit_um:.3g} µm; check pixel size, magnification and wavelength"
+            f"the pixel of {digits(lateral.value_um, 3)} µm is {lateral.limit_um / lateral.value_um:.0f} times finer "
+            "than the "
+            f"optics need, λ/(4 NA) = {digits(lateral.limit_um, 3)} µm; check pixel size, magnification and wavelength"
         ]
     return []
 
@@ -217,13 +219,15 @@ def _lateral_doubts(lateral: Sampling) -> list[str]:
 def _axial_doubts(axial: Sampling, count: int) -> list[str]:
     if not axial.fine:
         return [
-            f"the slice spacing of {axial.value_um:.3g} µm is above the axial Nyquist limit of {axial.limit_um:.3g} µm"
+            f"the slice spacing of {digits(axial.value_um, 3)} µm is above the axial Nyquist limit of "
+            f"{digits(axial.limit_um, 3)} µm"
         ]
     thickness_um, period_um = count * axial.value_um, 2 * axial.limit_um
     if count > 1 and thickness_um < period_um and axial.value_um * _NEEDLESSLY_CLOSE < axial.limit_um:
         return [
-            f"the {count} slices are {thickness_um:.3g} µm thick together, less than the finest detail along z that "
-            f"these optics transfer, {period_um:.3g} µm; the index becomes too large if the sample is thicker: choose "
-            f"a slice spacing of up to {axial.limit_um:.3g} µm"
+            f"the {count} slices are {digits(thickness_um, 3)} µm thick together, less than the finest detail along z "
+            "that "
+            f"these optics transfer, {digits(period_um, 3)} µm; the index becomes too large if the sample is thicker: "
+            f"choose a slice spacing of up to {digits(axial.limit_um, 3)} µm"
         ]
     return []

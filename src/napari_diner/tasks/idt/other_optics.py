@@ -18,7 +18,7 @@ from napari_diner.solvers.calibration.other_pupils import better_pupil
 from napari_diner.tasks.idt.crop import busiest
 from napari_diner.tasks.idt.optics import ComputedModels
 from napari_diner.tasks.surround import repeat
-from napari_diner.tasks.wording import change
+from napari_diner.wording import change, digits
 
 FEW = 200
 """Frequencies sufficient for a warning."""
@@ -76,9 +76,9 @@ def other_pupil(models: ComputedModels, recorded: Recorded) -> OtherOptics | Non
     if best is None:
         return None
     before, after, rms_rad = best
-    words = f"aberrations of the objective of about {rms_rad:.1g} rad RMS"
+    words = f"aberrations of the objective of about {digits(rms_rad, 1)} rad RMS"
     if geometry.is_aberrated:
-        words = f"a pupil of the objective that differs from the given one by about {rms_rad:.1g} rad RMS"
+        words = f"a pupil of the objective that differs from the given one by about {digits(rms_rad, 1)} rad RMS"
     return OtherOptics(words, before.error, after.error, "calibration.pupil estimates its phase")
 
 
@@ -151,7 +151,7 @@ def other_slices(models: ComputedModels, recorded: Recorded) -> OtherOptics | No
     if after.error > _MUCH_BETTER * before.error or not after.is_better_than(before):
         return None
     first, last = geometry.slice_positions_um[[0, -1]]
-    words = f"slices from {first:.3g} to {last:.3g} µm above the plane in focus"
+    words = f"slices from {digits(first, 3)} to {digits(last, 3)} µm above the plane in focus"
     cure = "the command slices, or “Which slices?” in the dock, recommends some"
     return OtherOptics(words, before.error, after.error, cure)
 

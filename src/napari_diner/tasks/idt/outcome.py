@@ -33,7 +33,7 @@ from napari_diner.tasks.job import Outcome, RunRecord
 from napari_diner.tasks.report import mean_square, psnr_db
 from napari_diner.tasks.stripes_left import stripes_left
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 Frames = npt.NDArray[np.float32]
 # with the right geometry strong samples leave up to 0.13 unexplained, weak ones 0.01; a wrong one 0.18 or more: see

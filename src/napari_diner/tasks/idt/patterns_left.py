@@ -8,7 +8,7 @@ import numpy.typing as npt
 from napari_diner.tasks.report import mean_square
 from napari_diner.tasks.static_pattern import static_share
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 Frames = npt.NDArray[np.float32]
 

@@ -20,6 +20,7 @@ from napari_diner.physics.plausibility import (
 )
 from napari_diner.preprocess.spread import spread
 from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.wording import digits
 
 # ratio of the pixel to the coarsest one without aliasing from which it is not that of the sample
 _CAMERA = 10.0
@@ -64,14 +65,14 @@ def optics_doubts(recipe: IdtRecipe, shape: tuple[int, int]) -> list[str]:
     limit = slices.wavelength_um / (4 * recipe.na) if recipe.na else pixel
     if pixel > _CAMERA * limit and not odd:
         odd["pixel_size_um"] = (
-            f"the pixel of {pixel:g} µm is {pixel / limit:.0f} times coarser than λ/(4 NA) = {limit:.3g} µm, which the "
-            "objective needs; give that in the sample, the pixel of the camera divided by the magnification"
+            f"the pixel of {pixel:g} µm is {pixel / limit:.0f} times coarser than λ/(4 NA) = {digits(limit, 3)} µm, "
+            "which the objective needs; give that in the sample, the pixel of the camera divided by the magnification"
         )
     blur = recipe.background_blur_um
     if recipe.background == "blur" and recipe.na and blur < _BLURRED * slices.wavelength_um / recipe.na:
         odd["background_blur_um"] = (
-            f"the blur of {blur:g} µm is finer than most detail, λ/NA = {slices.wavelength_um / recipe.na:.2g} µm, so "
-            "that the sample becomes part of its background; choose one wider than the sample"
+            f"the blur of {blur:g} µm is finer than most detail, λ/NA = {digits(slices.wavelength_um / recipe.na)} "
+            "µm, so that the sample becomes part of its background; choose one wider than the sample"
         )
     if recipe.source_na > _WIDE_SOURCE:
         odd["source_na"] = (
@@ -101,8 +102,8 @@ def one_direction(illumination: Illumination) -> list[str]:
         return []
     y, x = apertures[0]
     return [
-        f"all {count} frames have the same direction of light, an NA of {y:.3g} along y and {x:.3g} along x, which "
-        "cannot determine a volume; check illuminations"
+        f"all {count} frames have the same direction of light, an NA of {digits(y, 3)} along y and {digits(x, 3)} "
+        "along x, which cannot determine a volume; check illuminations"
     ]
 
 
@@ -146,7 +147,7 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
         return []
     verb = "rises" if change > 0 else "falls"
     return [
-        f"the brightness {verb} by {100 * abs(change):.2g} % from the first frame to the last, whatever their "
+        f"the brightness {verb} by {digits(100 * abs(change))} % from the first frame to the last, whatever their "
         "directions, as of a lamp that drifts; background: mean removes that, or an image of the empty field for each"
     ]
 
@@ -164,6 +165,6 @@ def warnings_of_medium(medium_index: float, highest_index: float) -> list[str]:
     if medium_index > _AIR or not medium_index < highest_index < _MATTER:
         return []
     return [
-        f"the index of the sample is at most {highest_index:.4g} in a medium of {medium_index:g}, which is that of "
-        "air, while liquids and solids have 1.3 or more; check medium_index, which changes shapes along z, too"
+        f"the index of the sample is at most {digits(highest_index, 4)} in a medium of {medium_index:g}, which is "
+        "that of air, while liquids and solids have 1.3 or more; check medium_index, which changes shapes along z, too"
     ]

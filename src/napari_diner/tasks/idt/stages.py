@@ -34,6 +34,7 @@ from napari_diner.tasks.idt.time_left import AFFORDABLE_S, is_over, scattering_l
 from napari_diner.tasks.idt.uncertainty import again
 from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
+from napari_diner.wording import digits
 
 COARSE = "fine detail is missing, as the closed form was stopped"
 LINEAR_PHASE_RAD = 0.5
@@ -334,7 +335,7 @@ def warnings_of_phase(state: IdtState, phase: float) -> list[str]:
         return []
     cure = "" if _multislice_models(state) is None else "; the solver voxels with model multislice describes it"
     return [
-        f"the sample delays light by up to {phase:.2g} rad, more than single scattering describes "
+        f"the sample delays light by up to {digits(phase)} rad, more than single scattering describes "
         f"({LINEAR_PHASE_RAD:g} rad); indices will be too low and shapes wrong{cure}"
     ]
 

@@ -19,7 +19,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.job import Stage
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import digits, percent
 
 # phase from which chords can fail, and share of the data, beyond noise, that they leave then: 0.05 at 5 rad, 0.0005 at
 # 2.5 rad
@@ -104,8 +104,8 @@ def warnings_of_reach(unexplained: Unexplained, phase_rad: float) -> list[str]:
         return []
     return [
         f"{percent(unexplained.beyond_noise)} of the data are left unexplained beyond noise by a volume that delays "
-        f"light by {phase_rad:.2g} rad; the sample may scatter too strongly for these frames, and its index and shape "
-        "be wrong"
+        f"light by {digits(phase_rad)} rad; the sample may scatter too strongly for these frames, and its index and "
+        "shape be wrong"
     ]
 
 

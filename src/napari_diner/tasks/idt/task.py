@@ -15,7 +15,7 @@ from napari_diner.tasks.idt.recipe import IdtRecipe, RingSettings
 from napari_diner.tasks.report import Report, figure_rows
 from napari_diner.tasks.sample import Demo, Sample, SampleData
 from napari_diner.tasks.task import Frames, Row, Shortcut, Task
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import digits, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ def aberration_rows(report: Report) -> list[Row]:
     """Return the line of a summary with the calibrated coefficients of the pupil, if there are any."""
     names = ("zernike_modes", "zernike_rad", "zernike_rad_se")
     modes = zip(*(report.get("calibration", {}).get(name, ()) for name in names), strict=True)
-    texts = [f"Z{mode} {value:+.3f} ± {error:.2g}" for mode, value, error in modes if error]
+    texts = [f"Z{mode} {value:+.3f} ± {digits(error)}" for mode, value, error in modes if error]
     return [Row("aberrations", ", ".join(texts) + " rad")] if texts else []
 
 
@@ -105,7 +105,8 @@ def dark_field_rows(report: Report) -> list[Row]:
     return [
         Row(
             "dark field",
-            f"{len(used['frames'])} frames up to an NA of {used['largest_na']:.3g}: {percent(used['unexplained'])} of "
+            f"{len(used['frames'])} frames up to an NA of {digits(used['largest_na'], 3)}: "
+            f"{percent(used['unexplained'])} of "
             f"their amplitudes unexplained, {percent(used['unexplained_by_bright_field'])} by bright field alone",
         )
     ]

@@ -8,7 +8,7 @@ from napari_diner.tasks.idt.optics import prediction_seconds
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.job import RunRecord
-from napari_diner.tasks.wording import duration
+from napari_diner.wording import duration
 
 AFFORDABLE_S = 3600.0
 """Time above which multiple scattering is left out, unless set in the recipe."""

@@ -21,6 +21,7 @@ from napari_diner.solvers.idt.uncertainty import PRIOR_FACTOR, Again, VolumeUnce
 from napari_diner.tasks.idt.optics import ComputedModels, Models
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.regions import DEVIATIONS, PRIOR_CHANGE, UNCERTAINTY
+from napari_diner.wording import digits
 
 # a residual above the noise by this factor is not noise alone
 _BEYOND_NOISE = 1.2
@@ -108,13 +109,14 @@ def uncertainty_report(
     statements = [_not_recorded(estimate, rows), _noise_only(recipe), *_drowned(estimate)]
     if change is not None:
         statements.append(
-            f"Priors {PRIOR_FACTOR:g} times as strong or as weak change n by ±{_rms(change):.2g} (rms; noise: "
-            f"{_rms(estimate.n_re):.2g}); where n_prior_change is above n_uncertainty, n is determined by the priors."
+            f"Priors {PRIOR_FACTOR:g} times as strong or as weak change n by ±{digits(_rms(change))} (rms; noise: "
+            f"{digits(_rms(estimate.n_re))}); where n_prior_change is above n_uncertainty, n is determined by the "
+            "priors."
         )
     if residual_rms > _BEYOND_NOISE * noise:
         statements.append(
-            f"The frames differ from the model by {residual_rms / noise:.2g} times their noise: there are errors of "
-            "directions, background or model, which the bars do not contain."
+            f"The frames differ from the model by {digits(residual_rms / noise)} times their noise: there are errors "
+            "of directions, background or model, which the bars do not contain."
         )
     return {
         "samples": len(estimate.deviations),
@@ -145,7 +147,7 @@ def _not_recorded(estimate: VolumeUncertainty, rows: list[dict[str, float | None
     if all(row["axial_per_um"] is None for row in rows):
         return "The transfer functions are given, so that the missing cone is not known here."
     parts = [
-        f"below {row['axial_period_um']:.2g} µm for {entry.band.text} across"
+        f"below {digits(row['axial_period_um'])} µm for {entry.band.text} across"
         for entry, row in zip(estimate.bands, rows, strict=True)
         if row["axial_period_um"]
     ]

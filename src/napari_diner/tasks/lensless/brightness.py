@@ -10,6 +10,7 @@ from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import ShortLook, Suspicion, instead
+from napari_diner.wording import digits
 
 _LEAST = 0.002
 """Largest negligible differences."""
@@ -36,8 +37,8 @@ def uneven(recipe: LenslessRecipe, prepared: PreparedFrames, look: ShortLook) ->
     if not look.is_much_better(after, before):
         return []
     text = (
-        f"the brightness of the frames differs by up to {100 * most:.1g} %, as of light that drifts: with gains, "
-        f"{instead(before, after)}; equalise_gains estimates and removes such differences"
+        f"the brightness of the frames differs by up to {digits(100 * most, 1)} %, as of light that drifts: with "
+        f"gains, {instead(before, after)}; equalise_gains estimates and removes such differences"
     )
     return [Suspicion.confirmed(text, before, after)]
 

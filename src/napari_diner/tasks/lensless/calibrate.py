@@ -37,6 +37,7 @@ from napari_diner.tasks.lensless.model import ModelBuilder, problem_of
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
+from napari_diner.wording import digits
 
 _FEWEST_FRAMES = 3
 # blur of the farthest frame, in pixels, by the smallest source and by one of unknown size; and the factor by which it
@@ -288,18 +289,18 @@ def summary(report: Mapping[str, Any]) -> str:
     if "z" in calibrated:
         moved = np.array(report["moved_um"])
         error = max(report["distances_um_se"])
-        parts.append(f"distances {moved.min():+.2f} to {moved.max():+.2f} µm (± {error:.2g})")
+        parts.append(f"distances {moved.min():+.2f} to {moved.max():+.2f} µm (± {digits(error)})")
     if "shift" in calibrated:
         shifts = np.abs(report["shifts_um"]).max()
-        parts.append(f"shifts up to {shifts:.2g} µm (± {np.max(report['shifts_um_se']):.1g})")
+        parts.append(f"shifts up to {digits(shifts)} µm (± {digits(np.max(report['shifts_um_se']), 1)})")
     if "shift" in calibrated or "tilt" in calibrated:
         (dy, dx), error = report["tilt"], max(report["tilt_se"])
-        parts.append(f"tilt {dy:.3g}, {dx:.3g} (± {error:.1g})")
+        parts.append(f"tilt {digits(dy, 3)}, {digits(dx, 3)} (± {digits(error, 1)})")
     if "gain" in calibrated:
         gains = report["gains"]
-        parts.append(f"gains {min(gains):.3f} to {max(gains):.3f} (± {max(report['gains_se']):.1g})")
+        parts.append(f"gains {min(gains):.3f} to {max(gains):.3f} (± {digits(max(report['gains_se']), 1)})")
     if "source" in calibrated:
-        parts.append(f"source {report['source_size_um']:.4g} µm (± {report['source_size_um_se']:.2g})")
+        parts.append(f"source {digits(report['source_size_um'], 4)} µm (± {digits(report['source_size_um_se'])})")
     return "; ".join(parts)
 
 

@@ -35,7 +35,7 @@ from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LISTS, LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
-from napari_diner.tasks.wording import count, percent
+from napari_diner.wording import count, percent
 
 # difference between frames in the light that saturated and masked pixels may hide, below which gains are taken as exact
 _SURE_GAINS = 0.005

@@ -19,6 +19,7 @@ from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.register import UNFINISHED, RegisteredRecording
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.wording import digits
 
 # rounds of recovering the object and following the frames, and projections in each; displacements grow without bound in
 # more, as the object follows the frames and their noise: see benchmarks/moving.py
@@ -151,7 +152,7 @@ class FrameDeformation(Resumable):
             "deformation_um": largest,
             "deformation_rounds": self._rounds_done,
             "warnings": warnings,
-            "summary": f"deformed by up to {max(largest):.3g} µm",
+            "summary": f"deformed by up to {digits(max(largest), 3)} µm",
         }
 
 

@@ -15,7 +15,7 @@ from napari_diner.physics.lensless.light import Light
 from napari_diner.physics.optics import Optics
 from napari_diner.physics.plausibility import periods_kept
 from napari_diner.tasks.preflight import Finding
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import digits, percent
 
 # information, relative to the best average for as many heights, below which a frequency counts as lost
 _SEEN = 0.03
@@ -34,15 +34,15 @@ def sampling(optics: Optics, distances_um: tuple[float, ...], field_um: float) -
     """Return the line about the finest detail of pixels and field; see `periods_kept`."""
     pixels_um, far_um = 2 * optics.pixel_size_um, field_um / periods_kept(optics, max(distances_um), field_um)
     finest_um = _finest_um(optics, distances_um, field_um)
-    text = f"detail down to a period of {finest_um:.3g} µm is recorded"
+    text = f"detail down to a period of {digits(finest_um, 3)} µm is recorded"
     if finest_um > _COARSE * pixels_um:
         text += (
-            f", while the pixels would resolve {pixels_um:.3g} µm: light of finer detail leaves the field of "
-            f"{field_um:.3g} µm; record a larger field, or nearer to the sample"
+            f", while the pixels would resolve {digits(pixels_um, 3)} µm: light of finer detail leaves the field of "
+            f"{digits(field_um, 3)} µm; record a larger field, or nearer to the sample"
         )
         return Finding("sampling", "doubtful", text)
     if far_um > _COARSE * pixels_um:
-        text += f"; at the largest distance the field holds the light down to {far_um:.3g} µm"
+        text += f"; at the largest distance the field holds the light down to {digits(far_um, 3)} µm"
     return Finding("sampling", "good", text)
 
 
@@ -55,7 +55,7 @@ def fresnel_number(optics: Optics, distances_um: tuple[float, ...]) -> Finding:
     """Return the line about the Fresnel number of a pixel, p² n/(λ z)."""
     area = optics.pixel_size_um**2 / optics.wavelength_in_medium_um
     low, high = area / max(distances_um), area / min(distances_um)
-    numbers = f"{low:.2g}" if high < 1.05 * low else f"{low:.2g} to {high:.2g}"
+    numbers = digits(low) if high < 1.05 * low else f"{digits(low)} to {digits(high)}"
     if low > _HARDLY:
         return Finding("Fresnel number", "doubtful", f"{numbers} for a pixel: hardly anything diffracts")
     return Finding("Fresnel number", "good", f"{numbers} for a pixel: detail diffracts into fringes")
@@ -75,8 +75,8 @@ def band(heights: Heights, shape: tuple[int, int]) -> Finding:
     if not seen:
         return Finding("band", "doubtful", "the heights hardly determine the phase of any octave")
     slowest = bands[seen[-1]]
-    upper = "the size of the field" if slowest.low == 0 else f"{1 / slowest.low:.3g} µm"
-    text = f"phase with periods of {1 / min(bands[seen[0]].high, highest):.3g} µm to {upper} is determined"
+    upper = "the size of the field" if slowest.low == 0 else f"{digits(1 / slowest.low, 3)} µm"
+    text = f"phase with periods of {digits(1 / min(bands[seen[0]].high, highest), 3)} µm to {upper} is determined"
     if seen[-1] < len(bands) - 1:
         text += "; slower changes only weakly"
     gaps = [bands[number].text for number in range(seen[-1]) if number not in seen]
@@ -111,7 +111,7 @@ def zeros(heights: Heights, field_um: float) -> Finding:
         "zeros",
         "doubtful",
         f"{percent(part)} of the frequencies are near a zero of the contrast at all heights together, as at a period "
-        f"of {period:.3g} µm; distances whose ratios are not simple numbers avoid it",
+        f"of {digits(period, 3)} µm; distances whose ratios are not simple numbers avoid it",
     )
 
 

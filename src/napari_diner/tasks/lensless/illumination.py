@@ -15,6 +15,7 @@ from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.state import LenslessState
+from napari_diner.wording import digits
 
 # extent of positions across a line, relative to that along it
 _LINE = 0.05
@@ -74,9 +75,9 @@ def illumination_doubts(recipe: LenslessRecipe, phase: Array | None) -> list[str
     span = 0.0 if phase is None else float(np.ptp(phase))
     if span > _MOST_RAD:
         doubts.append(
-            f"the phase of the illumination varies by {span:.3g} rad over the field, "
-            f"{span / (2 * np.pi):.3g} wavelengths; check that illumination_phase is in radians, not degrees or grey "
-            "levels"
+            f"the phase of the illumination varies by {digits(span, 3)} rad over the field, "
+            f"{digits(span / (2 * np.pi), 3)} wavelengths; check that illumination_phase is in radians, not degrees "
+            "or grey levels"
         )
     if recipe.unknown_illumination.solve and recipe.moves:
         places = np.array(recipe.positions_um) - np.array(recipe.positions_um).mean(0)

@@ -25,7 +25,7 @@ from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.lensless.short_look import CLEAR, ShortLook, Suspicion, instead
-from napari_diner.tasks.wording import change
+from napari_diner.wording import change, digits
 
 # mean log ratio of the residuals of the linear theory above which an alternative is tried
 _BETTER_ORDER, _BETTER_SCALE, _BETTER_SINGLE = 0.003, 0.04, 0.03
@@ -106,7 +106,7 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
     if not is_it or repeated(prepared.amplitudes):
         return []
     text = (
-        f"frame {frame + 1} fits better with a distance of about {float(f'{corrected[frame]:.3g}'):g} µm instead of "
+        f"frame {frame + 1} fits better with a distance of about {float(digits(corrected[frame], 3)):g} µm instead of "
         f"{nominal[frame]:g} µm, or with a wavelength about {change(factor)}: {instead(before, after)}; check the list "
         "of distances, or calibrate them (calibration.z)"
     )

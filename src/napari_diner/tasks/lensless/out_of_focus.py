@@ -16,6 +16,7 @@ from napari_diner.preprocess.focus import Refocus
 from napari_diner.preprocess.settings import Metric
 from napari_diner.preprocess.sharpness import sharpness
 from napari_diner.tasks.frame_list import listed
+from napari_diner.wording import digits
 
 # side of the middle of the field that is looked at, the least that tells, and the most planes
 _MOST_PX, _FEWEST_PX, _MOST_PLANES = 256, 128, 200
@@ -93,7 +94,7 @@ def _told(away_um: float, step_um: float, distances_um: Sequence[float]) -> list
         return [reverse_is_sharper(turned)]
     if is_beyond:
         return []
-    length_um = float(f"{abs(away_um):.2g}")
+    length_um = float(digits(abs(away_um)))
     where, length = ("closer to", "long") if away_um > 0 else ("farther from", "short")
     return [
         f"the sample is much sharper about {length_um:g} µm {where} the sensor than the distances say; a length "

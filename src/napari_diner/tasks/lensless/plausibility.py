@@ -26,6 +26,7 @@ from napari_diner.physics.plausibility import (
 )
 from napari_diner.tasks.lensless.recipe import LenslessRecipe, RecordingRecipe
 from napari_diner.tasks.lensless.setup import Setup
+from napari_diner.wording import digits
 
 _STRONG_MAGNIFICATION = 50.0
 _NOTHING_RAD, _LITTLE_RAD = 0.01, 0.5
@@ -108,7 +109,7 @@ def _check_overlap(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]
     far_um = float(np.abs(shifts[number] - shifts[neighbour]).max())
     raise RecipeError(
         f"Frame {number + 1} overlaps with no other, as it is displaced by {far_um:g} µm in a field of "
-        f"{min(shape) * setup.pixel_size_um:.3g} µm; check {{field}}: "
+        f"{digits(min(shape) * setup.pixel_size_um, 3)} µm; check {{field}}: "
         + (DISPLACEMENT.meant(far_um) or "its numbers are in micrometres"),
         field,
     )
@@ -157,7 +158,7 @@ def _of_the_source(setup: Setup) -> list[str]:
     if phase >= _LITTLE_RAD:
         return []
     return [
-        f"even at the smallest distance, the source blurs all detail finer than {finest_um:.3g} µm, and what is "
+        f"even at the smallest distance, the source blurs all detail finer than {digits(finest_um, 3)} µm, and what is "
         "coarser hardly diffracts; check the size, the distance and the bandwidth of the source"
     ]
 
@@ -177,25 +178,25 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     phase = max(diffraction_rad(optics, z) for z in heights)
     if phase < _NOTHING_RAD:
         raise RecipeError(
-            f"Nothing diffracts between sample and sensor, where the phase of the finest detail changes by {phase:.1g} "
-            f"rad; check {{field}}: {cure}",
+            "Nothing diffracts between sample and sensor, where the phase of the finest detail changes by "
+            f"{digits(phase, 1)} rad; check {{field}}: {cure}",
             culprit,
         )
     kept = max(periods_kept(optics, z, field_um) for z in heights)
     if kept < _NOTHING_PERIODS:
         raise RecipeError(
-            f"The light of all detail misses the field of {field_um:.3g} µm, from {min(heights):g} µm away; check "
-            f"{{field}}: {cure}",
+            f"The light of all detail misses the field of {digits(field_um, 3)} µm, from {min(heights):g} µm away; "
+            f"check {{field}}: {cure}",
             culprit,
         )
     if phase < _LITTLE_RAD:
         return [
             "hardly anything diffracts between sample and sensor, where the phase of the finest detail changes by only "
-            f"{phase:.2g} rad; check distances, pixel size and wavelength"
+            f"{digits(phase)} rad; check distances, pixel size and wavelength"
         ]
     if kept < _FEW_PERIODS:
         return [
-            f"even at the smallest distance, the light of details finer than {field_um / kept:.3g} µm misses the field "
-            f"of {field_um:.3g} µm; check distances, pixel size and wavelength"
+            f"even at the smallest distance, the light of details finer than {digits(field_um / kept, 3)} µm misses "
+            f"the field of {digits(field_um, 3)} µm; check distances, pixel size and wavelength"
         ]
     return []

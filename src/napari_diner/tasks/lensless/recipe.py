@@ -28,7 +28,7 @@ from napari_diner.solvers.settings import AdamSettings, AlternatingSettings, Gau
 from napari_diner.tasks.lensless.calibration_settings import CalibrationSettings
 from napari_diner.tasks.lensless.phase_output import PhaseOutputSettings
 from napari_diner.tasks.recipe import StackRecipe
-from napari_diner.tasks.wording import count
+from napari_diner.wording import count
 
 Registration = Literal["off", "shift", "similarity", "deformation"]
 LISTS = ("distances_um", "gains", "shifts_um", "positions_um")

@@ -36,6 +36,7 @@ from napari_diner.tasks.lensless.model import problem_of
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.lensless.setup import Setup, magnifications
+from napari_diner.wording import digits
 
 _FEWEST_FRAMES = 2
 # smallest number of frames that no object explains for arbitrary displacements
@@ -364,7 +365,7 @@ UNFINISHED: Mapping[str, Any] = {
 
 def summary(report: Mapping[str, Any]) -> str:
     """Summarise a registration in one line."""
-    text = f"shifts up to {np.abs(report['shifts_um']).max():.3g} µm"
+    text = f"shifts up to {digits(np.abs(report['shifts_um']).max(), 3)} µm"
     if report["mode"] == "similarity":
         turned, scaled = np.abs(report["rotation_deg"]).max(), 100 * np.abs(np.array(report["scale"]) - 1).max()
         text += f"; turned by up to {turned:.2f}°, scaled by up to {scaled:.2f} %"

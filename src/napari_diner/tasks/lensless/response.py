@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_diner.tasks.lensless.short_look import CLEAR, ShortLook, Suspicion, instead
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 Frames = npt.NDArray[np.float32]
 

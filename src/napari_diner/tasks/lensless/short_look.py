@@ -20,7 +20,7 @@ from napari_diner.tasks.lensless.model import ModelBuilder
 from napari_diner.tasks.lensless.prepared import PreparedFrames
 from napari_diner.tasks.lensless.setup import Setup
 from napari_diner.tasks.unexplained import Unexplained
-from napari_diner.tasks.wording import percent
+from napari_diner.wording import percent
 
 SIDES_PX = (192, 96)
 """Pixels across that confirm a suspicion, and that are enough to compare many."""

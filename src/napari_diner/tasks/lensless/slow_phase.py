@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_diner.io.arrays import Array
 from napari_diner.physics.optics import Optics
+from napari_diner.wording import digits
 
 Mask = npt.NDArray[np.bool_]
 
@@ -89,17 +90,18 @@ def slow_phase(phase: Array, optics: Optics, source_distance_um: float | None, v
     if rise > _SLOPE_RAD and steepest > _SIGMAS * found.slope_error:
         angle = math.degrees(math.asin(min(1.0, steepest / (wavenumber * optics.pixel_size_um))))
         sentences.append(
-            f"the phase rises by {rise:.2g} rad across the field, as under light that is tilted by {angle:.2g}°, or if "
+            f"the phase rises by {digits(rise)} rad across the field, as under light that is tilted by "
+            f"{digits(angle)}°, or if "
             "the frames drift with their distance; if the sample does not, phase_output.remove: plane levels it"
         )
     bend = found.bend * (height**2 + width**2) / 8
     if abs(bend) > _BEND_RAD and abs(found.bend) > _SIGMAS * found.bend_error:
         inverse = found.bend / (wavenumber * optics.pixel_size_um**2)
         inverse += 1 / source_distance_um if source_distance_um else 0.0
-        source = f"from a source {1 / inverse / 1000:.2g} mm before the sample" if inverse > 0 else "that converges"
-        given = f" instead of {source_distance_um / 1000:.3g} mm" if source_distance_um and inverse > 0 else ""
+        source = f"from a source {digits(1 / inverse / 1000)} mm before the sample" if inverse > 0 else "that converges"
+        given = f" instead of {digits(source_distance_um / 1000, 3)} mm" if source_distance_um and inverse > 0 else ""
         sentences.append(
-            f"the phase bends by {abs(bend):.2g} rad from the middle of the field to its corners, as under light "
+            f"the phase bends by {digits(abs(bend))} rad from the middle of the field to its corners, as under light "
             f"{source}{given}, or with a brightness that changes with the distance; check source_distance_um, or, if "
             "the sample does not bend it, level it by phase_output.remove: curvature"
         )

@@ -12,6 +12,7 @@ from napari_diner.physics.bands import Band
 from napari_diner.physics.lensless.heights import Heights
 from napari_diner.physics.lensless.information import band_information, best_extra_height
 from napari_diner.solvers.lensless.uncertainty import Uncertainty
+from napari_diner.wording import digits
 
 # a band counts as unresolved if its information is below this fraction of the best average for as many heights
 _SEEN = 0.05
@@ -82,8 +83,9 @@ def uncertainty_report(estimate: Uncertainty, heights: Heights, *, noise_is_give
     worst = bands[int(np.argmin(per_band))]
     gain = (then / max(min(per_band), 1e-9)) ** 0.5
     statements.append(
-        f"Of one more frame at {candidates[0]:.4g} to {candidates[-1]:.4g} µm, one at {extra:.4g} µm would help most: "
-        f"the phase in the worst band ({worst.text}) would be {min(gain, 1e3):.3g} times as certain."
+        f"Of one more frame at {digits(candidates[0], 4)} to {digits(candidates[-1], 4)} µm, one at "
+        f"{digits(extra, 4)} µm would help most: "
+        f"the phase in the worst band ({worst.text}) would be {digits(min(gain, 1e3), 3)} times as certain."
     )
     if not estimate.noise_is_known and not noise_is_given:
         statements.append(
@@ -104,7 +106,7 @@ def uncertainty_report(estimate: Uncertainty, heights: Heights, *, noise_is_give
 
 def _unseen(bands: Sequence[Band], shares: Sequence[float]) -> str:
     """Name the bands that the heights hardly resolve."""
-    poor = [f"{band.text} ({100 * part:.2g} %)" for band, part in zip(bands, shares, strict=True) if part < _SEEN]
+    poor = [f"{band.text} ({digits(100 * part)} %)" for band, part in zip(bands, shares, strict=True) if part < _SEEN]
     if not poor:
         return "The heights resolve the phase of all octaves."
     return (

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_diner.errors import DinerError
 from napari_diner.tasks.result import Progress
-from napari_diner.tasks.wording import duration
 from napari_diner.widgets.dock.checks_panel import ChecksPanel
 from napari_diner.widgets.dock.disposal import RemovalFilter
 from napari_diner.widgets.dock.failure import Failure
@@ -29,6 +28,7 @@ from napari_diner.widgets.dock.run_worker import (
 )
 from napari_diner.widgets.forms.controls import ShortArea, WrappedLabel, button, remove_margins, row
 from napari_diner.widgets.plots.loss_plot import LossPlot
+from napari_diner.wording import duration
 
 STATUS_LINES = 10
 """Lines of the status from which on it scrolls."""

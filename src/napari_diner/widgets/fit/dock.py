@@ -18,7 +18,6 @@ from napari_diner.tasks.comparison import Comparison
 from napari_diner.tasks.fit.recipe import FitRecipe
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import count, duration
 from napari_diner.widgets.dock.run_worker import PREVIEW_INTERVAL_S, Drivable
 from napari_diner.widgets.dock.task_dock import TaskDock
 from napari_diner.widgets.fit import insight_run
@@ -34,6 +33,7 @@ from napari_diner.widgets.layers.layer_axes import axes_of, scale_um_of
 from napari_diner.widgets.layers.layer_metadata import source_of
 from napari_diner.widgets.layers.layer_part import data_of
 from napari_diner.widgets.work import load_torch
+from napari_diner.wording import count, digits, duration
 
 ONE_FIT = "one fit of all"
 AXIS_NAMES = "T time, Z depth, C channels, Y, X, S colours, N frames"
@@ -157,7 +157,7 @@ class FitDock(TaskDock[FitRecipe]):
             else f"{report['verdict']}; {report['psnr_db']:.1f} dB"
         )
         if "largest_error" in report:
-            quality += f", no value off by more than {report['largest_error']:.4g}"
+            quality += f", no value off by more than {digits(report['largest_error'], 4)}"
         source, bits = report["source_bits_per_pixel"], report["bits_per_pixel"]
         place = "in its file"
         if source is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from napari_diner.tasks.report import Report
-from napari_diner.tasks.wording import percent
 from napari_diner.widgets.forms.tables import ReadOnlyTable
+from napari_diner.wording import percent
 
 _MOST_ROWS = 7
 _COLUMNS: dict[str, tuple[str, str, Callable[[float], str]]] = {

@@ -14,13 +14,13 @@ from superqt import QLabeledDoubleSlider
 from napari_diner.tasks.focus.recipe import FocusRecipe
 from napari_diner.tasks.report import Report
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.wording import all_but, duration
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
+from napari_diner.wording import all_but, duration
 
 FARTHEST_UM = 5000.0
 """Upper end of the slider if there are no distances."""

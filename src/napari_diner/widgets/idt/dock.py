@@ -19,7 +19,6 @@ from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.task import aberration_rows, dark_field_rows
 from napari_diner.tasks.result import Result
 from napari_diner.tasks.task import AnyTask, Frames
-from napari_diner.tasks.wording import count, effort
 from napari_diner.widgets.dock.ranking_dialog import RankingDialog
 from napari_diner.widgets.dock.stack_dock import StackDock
 from napari_diner.widgets.forms.controls import button, row
@@ -30,6 +29,7 @@ from napari_diner.widgets.idt.illumination_editor import IlluminationEditor
 from napari_diner.widgets.idt.view_bar import ViewBar
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.layer_metadata import layer_notes
+from napari_diner.wording import count, digits, effort
 
 if TYPE_CHECKING:
     from napari_diner.tasks.idt.geometry_preview import Circles, GeometryCheck
@@ -155,7 +155,7 @@ class IdtDock(StackDock[IdtRecipe]):
             f"{report['verdict']}\n"
             f"The volume has an index from {float(index.min()):.4f} to {float(index.max()):.4f}, after "
             f"{effort(report['iterations'], report['seconds'])}\n"
-            f"{MODELS[report['model']]}: the sample delays light by up to {report['peak_phase_rad']:.2g} rad"
+            f"{MODELS[report['model']]}: the sample delays light by up to {digits(report['peak_phase_rad'])} rad"
             + "".join(f"\nAberrations: {row.value}" for row in aberration_rows(report))
             + "".join(f"\nDark field: {row.value}" for row in dark_field_rows(report))
         )

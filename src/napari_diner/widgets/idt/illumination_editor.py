@@ -18,6 +18,7 @@ from napari_diner.widgets.forms.controls import ShrinkingCombo, WrappedLabel, bu
 from napari_diner.widgets.forms.editors import NumbersEditor, WheelGuard, add_rows, make_editors, values_in
 from napari_diner.widgets.forms.number_editor import NumberEditor
 from napari_diner.widgets.idt.led_plot import LedPlot, outside
+from napari_diner.wording import digits
 
 EDGE_OF_APERTURE = 0.9
 """Fraction of the objective's NA that the illumination must reach for slow changes of the index to be visible."""
@@ -263,7 +264,7 @@ def description(
         return "All frames are left out; keep some.", True
     radius = np.hypot(*used.T)
     low, high = float(radius.min()), float(radius.max())
-    span = f"NA {high:.3g}" if high - low < 5e-4 else f"NA {low:.3g} to {high:.3g}"
+    span = f"NA {digits(high, 3)}" if high - low < 5e-4 else f"NA {digits(low, 3)} to {digits(high, 3)}"
     directions = "1 direction" if len(radius) == 1 else f"{len(radius)} directions"
     if na is None:
         return f"{directions}, {span}. Enter the NA of the objective.", False
@@ -271,7 +272,7 @@ def description(
     if beyond:
         return (
             f"{beyond} of {directions} {'is' if beyond == 1 else 'are'} outside the objective's NA of {na:g} (up to "
-            f"{high:.4g}): {_DARK_FIELD[dark_field]}.",
+            f"{digits(high, 4)}): {_DARK_FIELD[dark_field]}.",
             dark_field == "refuse" or beyond == len(used),
         )
     if high < EDGE_OF_APERTURE * na:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_diner.tasks.report import Report
 from napari_diner.widgets.forms.tables import ReadOnlyTable
+from napari_diner.wording import digits
 
 _MOST_ROWS = 4
 _COLUMNS = {
@@ -28,7 +29,7 @@ class CalibrationTable(ReadOnlyTable):
         columns = [report.get("calibration", {}).get(name, ()) for name in names]
         self.show_rows(
             {
-                str(number): [f"{z:.2f}", f"{error:.2g}", f"{moved:+z.2f}", f"{dy:z.2f}", f"{dx:z.2f}", f"{gain:.3f}"]
+                str(number): [f"{z:.2f}", digits(error), f"{moved:+z.2f}", f"{dy:z.2f}", f"{dx:z.2f}", f"{gain:.3f}"]
                 for number, (z, error, moved, (dy, dx), gain) in enumerate(zip(*columns, strict=True), start=1)
             }
         )

@@ -11,9 +11,9 @@ from napari_diner.representations.registry import representations
 from napari_diner.solvers.registry import sections_of, solver_names, supports
 from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.result import Result
-from napari_diner.tasks.wording import effort
 from napari_diner.widgets.lensless.calibration_table import CalibrationTable
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
+from napari_diner.wording import effort
 
 
 class LenslessDock(RecordingDock[LenslessRecipe]):

@@ -19,7 +19,7 @@ def percent(share: float) -> str:
     """Return a share in percent with two digits, e.g. ``"0.031 %"``; a dash if it is unknown."""
     if math.isnan(share):
         return "–"
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+    return f"{digits(100 * share)} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
 def all_but(unexplained: float, signal: str) -> str:
@@ -39,7 +39,7 @@ def change(factor: float) -> str:
     """Return a factor in words, e.g. ``"12 % smaller"`` and ``"3.4 times as large"``."""
     if 0.52 < factor < 1.9:
         return f"{100 * abs(factor - 1):.0f} % {'larger' if factor > 1 else 'smaller'}"
-    return f"{factor:.2g} times as large"
+    return f"{digits(factor)} times as large"
 
 
 def duration(seconds: float) -> str:
@@ -55,3 +55,8 @@ def duration(seconds: float) -> str:
 def effort(iterations: int, seconds: float) -> str:
     """Return iterations and time, e.g. ``"12 iterations in 8 s"``; the time alone if none was completed."""
     return f"{count(iterations, 'iteration')} in {duration(seconds)}" if iterations else duration(seconds)
+
+
+def digits(value: float, count: int = 2) -> str:
+    """Return a number with some digits that count, without an exponent unless it is very large or small: ``"670"``."""
+    return f"{float(f'{value:.{count}g}'):g}"
