@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -13,8 +13,7 @@ from qtpy.QtCore import QTimer
 
 from napari_diner.errors import DinerError, OutputError
 from napari_diner.io.folder import replaced
-from napari_diner.tasks.recipe import Recipe
-from napari_diner.tasks.sharing import shared
+from napari_diner.tasks.recipe import Recipe, absolute_paths
 
 if TYPE_CHECKING:
     from napari_diner.widgets.dock.task_dock import TaskDock
@@ -34,12 +33,28 @@ def entered_settings(task: str) -> Path:
     return last_recipe(task).with_stem(f"{task}-entered")
 
 
-def remember(recipe: Recipe, path: Path) -> None:
-    """Keep settings, if the user's folder for them can be written."""
+def remember(recipe: Recipe, path: Path) -> bool:
+    """Keep settings; return whether the user's folder for them could be written."""
     with contextlib.suppress(OSError, OutputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = shared(recipe, path.parent).to_yaml(complete=False)
+        # files keep their whole names, as they may be on another drive, and the folder is the user's own
+        values = absolute_paths(type(recipe), recipe.model_dump(exclude_unset=True), Path.cwd())
+        text = type(recipe).parse(values).to_yaml(complete=False)
         replaced(path, lambda file: file.write_text(text, encoding="utf-8"))
+        return True
+    return False
+
+
+def without(recipe: RecipeT, keys: Iterable[str]) -> RecipeT:
+    """Return a recipe with the defaults of some fields; keys are as in ``"preprocess.crop_px"``."""
+    exclude: dict[str, Any] = {}
+    for key in keys:
+        name, _, nested = key.partition(".")
+        if not nested:
+            exclude[name] = True
+        elif exclude.get(name) is not True:
+            exclude.setdefault(name, set()).add(nested)
+    return type(recipe).parse(recipe.model_dump(exclude_defaults=True, exclude=exclude))
 
 
 def recalls() -> bool:
@@ -66,6 +81,7 @@ class EnteredSettings(Generic[RecipeT]):
         """What the user has entered; all else has its default."""
         self._kept = self.recipe
         self._filled_in: dict[str, object] = {}
+        self._is_lost = False
         self._timer = QTimer(dock)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
@@ -103,12 +119,15 @@ class EnteredSettings(Generic[RecipeT]):
         path, kind = entered_settings(self._dock.task_name), self._dock.recipe_type
         if not recalls() or not path.is_file():
             return False
-        with contextlib.suppress(DinerError):  # of another version, for instance
+        try:
             recipe = kind.load(path)
-            if recipe != kind.parse({}):
-                self._kept = recipe
-                self._dock.set_recipe(recipe)
-                return True
+        except DinerError:  # damaged, or of another version
+            self._dock.panel.say("The settings of the last session cannot be read, so these are the defaults")
+            return False
+        if recipe != kind.parse({}):
+            self._kept = recipe
+            self._dock.set_recipe(recipe)
+            return True
         return False
 
     def keep(self) -> None:
@@ -121,12 +140,11 @@ class EnteredSettings(Generic[RecipeT]):
             self.recipe = recipe
             if recipe != self._kept:
                 self._kept = recipe
-                remember(recipe, entered_settings(dock.task_name))
+                path = entered_settings(dock.task_name)
+                was_lost, self._is_lost = self._is_lost, not remember(recipe, path)
+                if self._is_lost and not was_lost and not dock.panel.status.text():
+                    dock.panel.say(f"Settings are not kept for the next session, as {path.parent} cannot be written")
 
     def _without_data(self, recipe: RecipeT) -> RecipeT:
         """Return a recipe without the fields that depend on the data, and without those that have their defaults."""
-        exclude: dict[str, Any] = dict.fromkeys((self._dock.task.source_field, "input_sha256"), True)
-        for key in self._dock.of_data():
-            name, _, nested = key.partition(".")
-            exclude[name] = {nested} if nested else True
-        return type(recipe).parse(recipe.model_dump(exclude_defaults=True, exclude=exclude))
+        return without(recipe, (self._dock.task.source_field, "input_sha256", *self._dock.of_data()))

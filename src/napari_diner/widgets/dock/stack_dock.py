@@ -101,7 +101,11 @@ class StackDock(TaskDock[StackRecipeT]):
 
     def of_data(self) -> Collection[str]:
         """Return the keys of settings that belong to the data: also which frames and which part of them are used."""
-        return (*StackDock.elsewhere, "leave_out", "preprocess.crop_px")
+        return (*StackDock.elsewhere, "leave_out", "preprocess.crop_px", *self.painted_in_layers())
+
+    def painted_in_layers(self) -> Collection[str]:
+        """Return the keys of images beside the frames that are in layers only, such as painted masks."""
+        return [key for key, source in self.sources.items() if source.is_only_layer]
 
     def read_as(self, layer: Image) -> Mapping[str, str]:
         """Return the names of the axes and the part that give the frames of the layer when read from its file."""

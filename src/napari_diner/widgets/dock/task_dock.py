@@ -25,7 +25,7 @@ from napari_diner.widgets.dock.background_work import LatestWork
 from napari_diner.widgets.dock.field_mark import FieldMark
 from napari_diner.widgets.dock.recipe_files import copy_command, save_recipe, unsaved
 from napari_diner.widgets.dock.recipe_menu import RecipeMenu
-from napari_diner.widgets.dock.remembered import EnteredSettings, last_recipe, remember
+from napari_diner.widgets.dock.remembered import EnteredSettings, last_recipe, remember, without
 from napari_diner.widgets.dock.run_panel import RunPanel
 from napari_diner.widgets.dock.run_worker import start
 from napari_diner.widgets.dock.settings_area import SettingsArea, handle_style, insert
@@ -204,6 +204,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
         """Return the keys of settings that belong to the data, and are not kept for others."""
         return self.elsewhere
 
+    def painted_in_layers(self) -> Collection[str]:
+        """Return the keys of images beside the data that are in layers only, not in files."""
+        return ()
+
     def run(self) -> None:
         """Start with the settings shown."""
         with self.panel.explaining():
@@ -213,7 +217,8 @@ class TaskDock(QWidget, Generic[RecipeT]):
             self._running_on = self.choice.name
             self.panel.start(functools.partial(start, self.task, recipe, self.frames(layer)))
             # without the data: the next ones may be others
-            remember(recipe.updated({self.task.source_field: None, "input_sha256": ""}), last_recipe(self.task_name))
+            of_data = (self.task.source_field, "input_sha256", *self.painted_in_layers())
+            remember(without(recipe, of_data), last_recipe(self.task_name))
 
     def chosen_layer(self) -> Image:
         """Return the layer that is chosen.

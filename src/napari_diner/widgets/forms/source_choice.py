@@ -55,12 +55,21 @@ class SourceChoice(ShrinkingCombo):
         data = self.currentData()
         return data if isinstance(data, Layer) else None
 
+    @property
+    def is_only_layer(self) -> bool:
+        """Whether a layer is chosen that was not read from a file."""
+        return self.layer is not None and self._file() is None
+
     def value(self) -> str | None:
         """Return the value for a recipe; for a layer that was not read from a file, its name."""
         layer = self.layer
         if layer is not None:
-            return (source_of(layer) if isinstance(layer, Image) else None) or layer.name
+            return self._file() or layer.name
         return str(self.currentData()) or None
+
+    def _file(self) -> str | None:
+        """Return the file of the layer that is chosen; None if there is none."""
+        return source_of(self.layer) if isinstance(self.layer, Image) else None
 
     def array(self, part: LayerPart) -> Array | None:
         """Return the image in the layer that is chosen, in pixels of the frames; None if no layer is chosen.
