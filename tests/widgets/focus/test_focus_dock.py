@@ -72,8 +72,8 @@ def test_the_distance_looked_at_can_be_used(dock: FocusDock) -> None:
 
 def test_what_is_prepared_can_be_looked_at(qtbot: QtBot, dock: FocusDock) -> None:
     dock.advanced.set_values({"preprocess": {"crop_px": (10, 20, 40, 48), "saturation": 40_000.0}})
-    dock.show_button.click()
-    with qtbot.waitSignal(dock.preparation.idle, timeout=60_000):
+    dock.preparation.show_button.click()
+    with qtbot.waitSignal(dock.preparing.idle, timeout=60_000):
         pass
     assert dock.viewer.layers["prepared"].data.shape == (3, 40, 48)
     bright = dock.choice.layer.data[:, 10:50, 20:68] >= 40_000

@@ -36,7 +36,7 @@ def corners(rows: slice, columns: slice) -> np.ndarray:
 
 def crop(dock: LenslessDock) -> Any:
     """Press the button, and return the part that the recipe uses."""
-    dock.crop_button.click()
+    dock.preparation.crop_button.click()
     return dock.recipe().preprocess.crop_px
 
 
@@ -70,7 +70,7 @@ def test_without_a_rectangle_the_tool_is_handed_over(dock: LenslessDock) -> None
     shapes = dock.viewer.layers.selection.active
     assert shapes.mode == "add_rectangle"
     assert crop(dock) is None
-    assert [layer.name for layer in dock.viewer.layers] == ["stack", "crop region"]
+    assert [layer.name for layer in dock.viewer.layers] == ["stack", "part to use"]
     # drawn in pixels of the stack
     shapes.add(np.array([[9.5, 19.5], [9.5, 67.5], [49.5, 67.5], [49.5, 19.5]]), shape_type="rectangle")
     assert crop(dock) == (10, 20, 40, 48)
@@ -88,8 +88,8 @@ def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot:
     crop(dock)
     dock.editors["wavelength_um"].set_value(0.5)
     dock.distances.set_value([400.0, 500.0, 600.0])
-    with qtbot.waitSignal(dock.preparation.idle, timeout=60_000):
-        dock.show_button.click()
+    with qtbot.waitSignal(dock.preparing.idle, timeout=60_000):
+        dock.preparation.show_button.click()
     shown = dock.viewer.layers["prepared"]
     np.testing.assert_allclose(shown.data, dock.choice.layer.data[:, ROWS, COLUMNS], rtol=1e-6)
     assert tuple(shown.scale[-2:]) == (2, 2)

@@ -8,18 +8,17 @@ from typing import TypeVar
 
 import napari
 from napari.layers import Image
-from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_diner.io.arrays import NamedArray
 from napari_diner.io.names import distances_in_names
 from napari_diner.tasks.lensless.recipe import RecordingRecipe
 from napari_diner.tasks.task import AnyTask, Frames
 from napari_diner.widgets.dock.stack_dock import StackDock
-from napari_diner.widgets.forms.controls import button, remove_margins
 from napari_diner.widgets.layers.layer_metadata import files_of
 from napari_diner.widgets.layers.preview_layers import PreviewLayers
 from napari_diner.widgets.lensless.distances_table import DistancesTable
 from napari_diner.widgets.lensless.layer_placement import placement_on
+from napari_diner.widgets.lensless.preparation_buttons import PreparationButtons
 from napari_diner.widgets.lensless.rectangle import drawn_part, offer_rectangle
 
 RecordingT = TypeVar("RecordingT", bound=RecordingRecipe)
@@ -37,21 +36,11 @@ class RecordingDock(StackDock[RecordingT]):
         super().__init__(napari_viewer, {"distances_um": self.distances})
         self.distances.failed.connect(self.panel.complain)
         self.pictures = PreviewLayers(napari_viewer)
-        self.preparation = self.latest_work()
-        self.preparation.done.connect(self.pictures.show)
-        self.show_button = button(
-            "Show prepared frames", "Show the frames as these settings prepare them", self.show_prepared
-        )
-        tip = "Use only the part of the frames inside a rectangle in a Shapes layer"
-        self.crop_button = button("Crop to rectangle", tip, self.crop)
+        self.preparing = self.latest_work()
+        self.preparing.done.connect(self.pictures.show)
+        self.preparation = PreparationButtons(self.show_prepared, self.crop)
         self._preprocess = self.advanced.sections["preprocess"]
-        tools = QWidget()
-        # one below the other, as even a folded section determines the least width of the dock
-        column = QVBoxLayout(tools)
-        remove_margins(column, 4)
-        column.addWidget(self.show_button)
-        column.addWidget(self.crop_button)
-        self._preprocess.addWidget(tools)
+        self._preprocess.addWidget(self.preparation)
 
     def fill_in(self, layer: Image) -> None:
         """Adapt the distances to the frames of the chosen layer, and fill in what the layer specifies."""
@@ -79,7 +68,7 @@ class RecordingDock(StackDock[RecordingT]):
         with self.panel.explaining():
             layer, recipe = self.chosen_layer(), self.recipe()
             self.pictures.arguments = placement_on(self.choice.part_of(layer), recipe)
-            self.preparation.request(functools.partial(prepared, self.task, recipe, self.frames(layer)))
+            self.preparing.request(functools.partial(prepared, self.task, recipe, self.frames(layer)))
 
     def crop(self) -> None:
         """Crop the frames to the drawn rectangle, or offer to draw one."""

@@ -12,7 +12,7 @@ from napari_diner.errors import InputError
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.world import add_layer
 
-NAME = "crop region"
+NAME = "part to use"
 TURNED_PX = 0.5
 """Largest distance between the corners of an outline and of its bounding box if the outline is that box."""
 
