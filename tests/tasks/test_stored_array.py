@@ -55,6 +55,21 @@ def test_further_axes_are_never_flattened(name: str) -> None:
         assembled(name, Frames(CHANNELS, "CZYX"))
 
 
+class Lost:
+    """A lazy array whose files are gone."""
+
+    shape, dtype, ndim = STACK.shape, STACK.dtype, STACK.ndim
+
+    def __array__(self, *_: Any, **__: Any) -> npt.NDArray[Any]:
+        raise KeyError("chunk 0.0.0\nof three")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_values_that_cannot_be_read_are_named(name: str) -> None:
+    with pytest.raises(InputError, match=r"values cannot be read \(KeyError: .*chunk.*\); check that the files"):
+        assembled(name, Frames(Lost(), "ZYX"))
+
+
 @pytest.mark.parametrize("name", ["lensless", "focus", "idt"])
 def test_a_single_frame_is_a_stack(name: str) -> None:
     for array in (STACK[:1], STACK[:1, None], CHANNELS[:1, :1]):

@@ -24,6 +24,8 @@ _PLANES = "N"
 """Axis of colours according to the header of a file, whose planes count as frames unless they are equal."""
 _NO_FRAMES = "TPC"
 """Times, positions and channels, which are no frames of one recording in an array that has an axis of frames."""
+LEAST_SIDE = 8
+"""Least height and width of frames in pixels."""
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 """Smallest and largest number of single precision, in which frames are processed."""
 
@@ -220,8 +222,10 @@ def check_frames(frames: Array) -> None:
         raise InputError(f"The stack has {frames.ndim} dimensions; give frames of one channel as (N, Y, X)")
     if frames.dtype.kind not in "uif":
         raise InputError(f"The stack contains values of type {frames.dtype}; give integers or real numbers")
-    if min(frames.shape[1:]) < 8:
-        raise InputError(f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least 8×8")
+    if min(frames.shape[1:]) < LEAST_SIDE:
+        raise InputError(
+            f"The frames have only {frames.shape[1]}×{frames.shape[2]} pixels; give at least {LEAST_SIDE}×{LEAST_SIDE}"
+        )
     if frames.dtype.itemsize > 4:
         # other checks handle NaN and infinity
         largest = float(np.abs(frames).max(where=np.isfinite(frames), initial=0))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from napari_diner.io.stacks import LEAST_SIDE
 from napari_diner.settings import Settings
 
 Metric = Literal[
@@ -58,8 +59,8 @@ class PreprocessSettings(Settings):
     @field_validator("crop_px")
     @classmethod
     def _a_rectangle(cls, values: tuple[int, int, int, int] | None) -> tuple[int, int, int, int] | None:
-        if values is not None and (min(values[:2]) < 0 or min(values[2:]) < 8):
-            raise ValueError("give top, left, height and width, not negative and with sizes of at least 8")
+        if values is not None and (min(values[:2]) < 0 or min(values[2:]) < LEAST_SIDE):
+            raise ValueError(f"give top, left, height and width, not negative and with sizes of at least {LEAST_SIDE}")
         return values
 
 

@@ -6,13 +6,14 @@ import glob
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from napari_diner.device import check_memory
-from napari_diner.errors import DinerError, InputError
+from napari_diner.errors import DinerError, InputError, one_line
 from napari_diner.io.arrays import Array
-from napari_diner.io.axes import described_axes, view_of
+from napari_diner.io.axes import Index, described_axes, view_of
 from napari_diner.io.header import Header, unnamed_axes
 from napari_diner.io.parts import split_part
 from napari_diner.io.places import expanded
@@ -96,8 +97,8 @@ def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
     view = view_of(header, "The array", recipe.axes, recipe.select)
 
     def load() -> Array:
-        values = frames.array if all(isinstance(entry, slice) for entry in view.index) else frames.array[view.index]
-        return view.ordered(np.asarray(values))
+        is_whole = all(isinstance(entry, slice) for entry in view.index)
+        return view.ordered(computed(frames.array, None if is_whole else view.index))
 
     return StoredArray(
         shape=view.shape,
@@ -110,6 +111,25 @@ def in_memory(recipe: ArrayRecipe, frames: Frames) -> StoredArray:
         read_as=frames.read_as,
         is_copy=not frames.is_certain,
     )
+
+
+def computed(array: Any, index: Index | None = None) -> Array:
+    """Return an array, or a part of it, that may be lazy.
+
+    Raises
+    ------
+    InputError
+        If its values cannot be read, whatever the library behind it says.
+    """
+    if isinstance(array, np.ndarray):
+        return array if index is None else np.asarray(array[index])
+    try:
+        return np.asarray(array if index is None else array[index])
+    except (DinerError, MemoryError):
+        raise
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(f"The values cannot be read ({reason}); check that the files behind them exist") from error
 
 
 def stack_of(recipe: ArrayRecipe, stack: str | None, frames: Frames | None, pixel_size_um: float | None) -> StoredArray:

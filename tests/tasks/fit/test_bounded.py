@@ -114,6 +114,13 @@ def test_an_error_below_the_precision_of_the_network_is_refused(dtype: str, most
     assert correction_step(layout, 1.01 * least) > 0
 
 
+def test_an_error_that_one_number_keeps_is_refused() -> None:
+    layout = Layout("YX", (9, 9), "uint8", (1.0, 1.0), 10.0, 250.0)
+    with pytest.raises(RecipeError, match=r"at least half the range of the data, 240,.* set it below 120"):
+        correction_step(layout, 120.0)
+    assert correction_step(layout, 119.0) > 0
+
+
 @pytest.mark.parametrize("changes", [{"bit_exact": True}, {"representation": "pixels"}], ids=str)
 def test_what_leaves_no_error_has_no_limit(changes: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match="empty max_error"):

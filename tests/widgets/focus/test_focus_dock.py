@@ -10,6 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_diner.widgets.focus.dock import FocusDock
+from napari_diner.widgets.layers.layer_metadata import layer_notes
 from tests.kit.docks import Wait, run
 from tests.widgets.conftest import open_dock
 
@@ -92,6 +93,14 @@ def test_a_search_hands_its_distances_on(qtbot: QtBot, dock: FocusDock, wait_for
     # the dock of the reconstruction starts from them
     lensless = open_dock(dock.viewer, "lensless")
     assert lensless.recipe().distances_um == pytest.approx(found, abs=1e-3)
+    # if another stack was chosen meanwhile, they still are those of the one that was searched
+    other = dock.viewer.add_image(layer.data, name="other")
+    dock.choice.combo.setCurrentIndex(dock.choice.combo.findData(other))
+    dock.distances.set_value([100.0, 200.0, 300.0])
+    dock.show_outcome(dock.result)
+    assert dock.panel.status.text().endswith("They are kept with lensless stack, which was searched")
+    assert dock.recipe().distances_um == (100, 200, 300)
+    assert "distances_um" not in layer_notes(other)
 
 
 def test_a_slider_without_a_wavelength_says_so(qtbot: QtBot, dock: FocusDock) -> None:

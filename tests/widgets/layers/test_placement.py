@@ -259,6 +259,11 @@ def test_volumes_and_frames_that_only_count_combine() -> None:
     assert in_world(viewer, source) == pytest.approx([1000, 1, 1])
     viewer.dims.set_point(0, 1000 * (7 + 2 * 2.5))
     assert shown_place(viewer, source) == 2
+    # while a layer is removed, the others may have fewer axes
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((8, 8)), scale=(1.12, 1.12), units="um")
+    assert in_world(viewer, source) == pytest.approx([1, 1e-3, 1e-3])
+    assert 0 <= shown_place(viewer, source) < len(source.data)
 
 
 @pytest.mark.parametrize("values", [1e-60, 1e-40, 1e60, 3e38, 0.0, -1e300])

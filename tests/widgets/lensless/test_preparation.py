@@ -81,6 +81,9 @@ def test_a_rectangle_beside_the_stack_is_refused(dock: LenslessDock) -> None:
     dock.viewer.add_shapes(corners(slice(-20, -4), COLUMNS), shape_type="rectangle")
     assert crop(dock) is None
     assert "covers no pixel of stack" in dock.panel.status.text()
+    dock.viewer.add_shapes(corners(slice(10, 40), slice(20, 24)), shape_type="rectangle")
+    assert crop(dock) is None
+    assert "covers only 30×4 pixels of stack; draw it over at least 8×8" in dock.panel.status.text()
 
 
 def test_the_prepared_frames_are_shown_where_they_lie(dock: LenslessDock, qtbot: QtBot) -> None:

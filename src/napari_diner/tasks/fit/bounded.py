@@ -59,9 +59,15 @@ def correction_step(layout: Layout, max_error: float) -> float:
     Raises
     ------
     RecipeError
-        If the error is below the rounding of the network.
+        If the error is below the rounding of the network, or allows all values to be equal.
     """
     dtype, largest = np.dtype(layout.dtype), max(abs(layout.low), abs(layout.high))
+    if layout.peak and max_error >= layout.peak / 2:
+        raise RecipeError(
+            f"{{field}} of {max_error:g} is at least half the range of the data, {layout.peak:g}, so that one number "
+            f"could replace them all; set it below {layout.peak / 2:.4g}",
+            "max_error",
+        )
     kept = _ROUNDING * layout.peak
     if dtype.kind == "f":
         kept += float(np.finfo(dtype).eps) * largest

@@ -20,7 +20,7 @@ from napari_diner.tasks.fit.memory import plan
 from napari_diner.tasks.fit.range import jumps, range_of
 from napari_diner.tasks.fit.recipe import FitRecipe, check_axes
 from napari_diner.tasks.memory import MemoryPlan
-from napari_diner.tasks.stored_array import check_there, in_memory, same
+from napari_diner.tasks.stored_array import check_there, computed, in_memory, same
 from napari_diner.tasks.task import Frames
 
 _USUAL_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
@@ -90,7 +90,7 @@ def assemble(recipe: FitRecipe, frames: Frames | None = None) -> FitData:
     named = bool(recipe.axes or recipe.select or frames.axes)
     array = in_memory(recipe, frames)
     if not named:
-        array = replace(array, load=lambda: np.asarray(frames.array), axes="", scale_um=frames.scale_um)
+        array = replace(array, load=lambda: computed(frames.array), axes="", scale_um=frames.scale_um)
     values = array.load()
     source = frames.source or recipe.image
     file = None if source is None or frames.is_certain else _file_of(values, source, frames.read_as)

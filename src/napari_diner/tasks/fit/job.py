@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -249,7 +250,7 @@ class FitJob(Job[FitState]):
 
     def _outcome(self, state: FitState, record: RunRecord) -> Outcome:
         layout, recipe, representation = self.layout, self.recipe, state.representation
-        figures: dict[str, object] = {}
+        figures: dict[str, Any] = {}
         header = layout.to_header()
         outputs: npt.NDArray[np.floating] = _outputs(representation)
         if recipe.max_error is not None:
@@ -306,15 +307,16 @@ class FitJob(Job[FitState]):
         if recipe.max_error is not None:
             figures["largest_error"] = _largest_error(data, self._data.data)
         array = NamedArray("reconstruction", np.ascontiguousarray(data), layout.axes, layout.scale_um)
-        return Outcome((array,), figures, self._warnings(identical, unexplained), weights, header)
+        is_rounded = recipe.max_error is not None and figures["float_psnr_db"] > psnr_db
+        return Outcome((array,), figures, self._warnings(identical, unexplained, is_rounded), weights, header)
 
-    def _warnings(self, identical: float, unexplained: float) -> list[str]:
+    def _warnings(self, identical: float, unexplained: float, is_rounded: bool) -> list[str]:
         warnings = []
         if unexplained > _DOUBTFUL:
+            cure = "lower max_error" if is_rounded else "allow more epochs or time, or choose another representation"
             warnings.append(
                 f"{percent(unexplained)} of the variation of the data is not reproduced"
-                f"{', no less than by a constant' * (unexplained >= 1)}; allow more epochs or time, or choose another "
-                "representation"
+                f"{', no less than by a constant' * (unexplained >= 1)}; {cure}"
             )
         if self.recipe.bit_exact and identical < 1:
             warnings.append(f"{1 - identical:.2e} of the numbers differ after rounding; the fit is not bit-exact")

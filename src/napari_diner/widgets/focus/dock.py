@@ -17,6 +17,7 @@ from napari_diner.tasks.result import Result
 from napari_diner.widgets.focus.live_picture import LIVE, LivePicture
 from napari_diner.widgets.forms.controls import button, row
 from napari_diner.widgets.layers.layer_metadata import add_notes
+from napari_diner.widgets.layers.layer_part import LayerPart
 from napari_diner.widgets.lensless.layer_placement import placement_on
 from napari_diner.widgets.lensless.recording_dock import RecordingDock
 from napari_diner.widgets.plots.loss_plot import COLOURS, FixedPlot
@@ -37,6 +38,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
         self._refocused = LivePicture(self.task)
+        self._searched: LayerPart | None = None
         self.live = self.latest_work()
         self.live.done.connect(self.pictures.show)
         napari_viewer.dims.events.current_step.connect(self._on_step)
@@ -64,6 +66,11 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self.rows("metric", "near_um", "far_um"),
         )
 
+    def complete_recipe(self, layer: Image) -> FocusRecipe:
+        """Return the recipe, and keep the part of the layer that is searched, as another may be chosen meanwhile."""
+        self._searched = self.choice.part_of(layer)
+        return super().complete_recipe(layer)
+
     def summary(self, result: Result) -> str:
         """Return the distances with their standard errors."""
         report = result.report
@@ -83,13 +90,18 @@ class FocusDock(RecordingDock[FocusRecipe]):
         if self.result is None:
             return
         self._draw(self.result.report)
-        part, distances = self.choice.part, self.result.report["distances_um"]
-        if part is not None and len(distances) == part.shape[0]:
-            if self.distances.entered():
-                text, doubtful = self.panel.status.text(), self.panel.status.is_warning
-                self.panel.say(f"{text}\nThey are in the table; Ctrl+Z there restores yours", warning=doubtful)
-            self.distances.set_value([round(distance, 4) for distance in distances])
-            add_notes(part.layer, distances_um=self.distances.value())
+        part = self._searched
+        distances = tuple(round(distance, 4) for distance in self.result.report["distances_um"])
+        if part is None or len(distances) != part.shape[0]:
+            return
+        add_notes(part.layer, distances_um=distances)
+        text, doubtful = self.panel.status.text(), self.panel.status.is_warning
+        if part.layer is not self.choice.layer:
+            self.panel.say(f"{text}\nThey are kept with {part.layer.name}, which was searched", warning=doubtful)
+            return
+        if self.distances.entered():
+            self.panel.say(f"{text}\nThey are in the table; Ctrl+Z there restores yours", warning=doubtful)
+        self.distances.set_value(list(distances))
 
     def fill_in(self, layer: Image) -> None:
         """Fill in what the chosen layer specifies."""

@@ -86,7 +86,9 @@ def in_world(viewer: ViewerModel, layer: Layer) -> list[float]:
     units = viewer.layers.extent.units
     if units is None:
         return [1.0] * layer.ndim
-    return [factor_between(ours, theirs) for ours, theirs in zip(layer.units, units[-layer.ndim :], strict=True)]
+    # the world of the other layers may have fewer axes than a layer that is being removed
+    theirs = (*layer.units[: max(layer.ndim - len(units), 0)], *units[-layer.ndim :])
+    return [factor_between(our, their) for our, their in zip(layer.units, theirs, strict=True)]
 
 
 def shown_place(viewer: ViewerModel, layer: Layer, axis: int = 0) -> int:

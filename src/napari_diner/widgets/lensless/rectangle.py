@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image, Shapes
 
 from napari_diner.errors import InputError
+from napari_diner.io.stacks import LEAST_SIDE
 from napari_diner.widgets.layers.placement import Placement
 from napari_diner.widgets.layers.world import add_layer
 
@@ -53,7 +54,7 @@ def drawn_part(viewer: napari.Viewer, image: Image) -> DrawnPart:
     Raises
     ------
     InputError
-        If there is no shape, or it covers no pixel of the image.
+        If there is no shape, or it covers no pixel of the image, or too few.
     """
     active = viewer.layers.selection.active
     layers = [layer for layer in reversed(viewer.layers) if isinstance(layer, Shapes) and len(layer.data)]
@@ -72,6 +73,11 @@ def drawn_part(viewer: napari.Viewer, image: Image) -> DrawnPart:
     if (high - low).min() < 1:
         raise InputError(f"The rectangle covers no pixel of {image.name}; draw it over the image")
     (top, left), (height, width) = low.tolist(), (high - low).tolist()
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(
+            f"The rectangle covers only {height}×{width} pixels of {image.name}; draw it over at least "
+            f"{LEAST_SIDE}×{LEAST_SIDE}"
+        )
     return DrawnPart(
         part=(top, left, height, width),
         is_box=bool((np.minimum(corners - first, last - corners) > TURNED_PX).any()),
