@@ -47,6 +47,7 @@ IDT = sample("idt", model="born")
         ({"pixel_size_um": 0.0014}, "enter 1.4"),
         ({"distances_um": (0.25, 0.3, 0.36, 0.41)}, "enter 250 to 410"),
         ({"distances_um": (2.5e-4, 3e-4, 3.6e-4, 4.1e-4)}, "enter 250 to 410"),
+        ({"distances_um": (0.025, 0.03, 0.036, 0.041)}, "if 0.025 to 0.041 cm were meant, enter 250 to 410"),
         ({"distances_um": (250.0, 0.3, 360.0, 410.0)}, "frame 2"),
         ({"distances_um": (350.0,) * 4}, "all frames have nearly the same distance"),
         ({"distances_um": (250.0, 300.0, 300.0, 410.0)}, "frames 2 and 3 have nearly the same distance"),

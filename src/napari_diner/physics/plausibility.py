@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from napari_diner.errors import RecipeError
 from napari_diner.physics.optics import Optics
 from napari_diner.wording import digits
 
+Suits: TypeAlias = Callable[[float], bool]
+"""Whether a length in micrometres suits the other settings."""
 _UNITS = {"nm": 1e-3, "mm": 1e3, "m": 1e6, "Å": 1e-4, "cm": 1e4}
 """Units that a length may have been given in, in micrometres; the likely ones first."""
 _SAME_DEPTH = 0.1
@@ -37,15 +40,16 @@ class Quantity:
         """Return whether a value is plausible."""
         return self.usual[0] <= value_um <= self.usual[1]
 
-    def likely_unit(self, *values_um: float) -> str | None:
-        """Return the unit in which all values would be typical, if there is one."""
+    def likely_unit(self, *values_um: float, suits: Suits | None = None) -> str | None:
+        """Return the unit in which all values would be typical, if there is one, and suit the others if one does."""
         low, high = self.typical
-        for unit, factor in _UNITS.items():
-            if all(low <= value * factor <= high for value in values_um):
-                return unit
-        return None
+        units = [unit for unit, by in _UNITS.items() if all(low <= value * by <= high for value in values_um)]
+        if suits is not None:
+            suitable = [unit for unit in units if all(suits(value * _UNITS[unit]) for value in values_um)]
+            units = suitable or units
+        return next(iter(units), None)
 
-    def doubt(self, *values_um: float, of: str = "") -> str:
+    def doubt(self, *values_um: float, of: str = "", suits: Suits | None = None) -> str:
         """Return a warning about unusual values, with their likely unit.
 
         Parameters
@@ -54,17 +58,19 @@ class Quantity:
             One value, or several with the same problem.
         of
             Their subject, e.g. ``" of frame 2"``.
+        suits
+            Whether a value suits the other settings.
         """
         low, high = self.usual
         shown = _range(values_um)
         names = self.name if len(values_um) == 1 else f"{self.name}s"
         are = "is" if len(values_um) == 1 else "are"
         text = f"the {names}{of} of {shown} µm {are} outside the usual {low:g} to {high:g} µm"
-        return f"{text}; {self.meant(*values_um) or 'check the unit'}"
+        return f"{text}; {self.meant(*values_um, suits=suits) or 'check the unit'}"
 
-    def meant(self, *values_um: float) -> str:
+    def meant(self, *values_um: float, suits: Suits | None = None) -> str:
         """Return what to enter if values are in another unit, the likely one; empty if there is none."""
-        unit = self.likely_unit(*values_um)
+        unit = self.likely_unit(*values_um, suits=suits)
         if unit is None:
             return ""
         were = "was" if len(values_um) == 1 else "were"
@@ -127,16 +133,24 @@ def check_field(field_um: float, optics: Optics, odd: Mapping[str, str]) -> None
         )
 
 
-def odd_distances(distances_um: Sequence[float]) -> list[str]:
-    """Return warnings about distances that are likely to be in another unit."""
+def odd_distances(distances_um: Sequence[float], suits: Suits | None = None) -> list[str]:
+    """Return warnings about distances that are likely to be in another unit.
+
+    Parameters
+    ----------
+    distances_um
+        The distances.
+    suits
+        Whether a distance suits the other settings.
+    """
     odd = [number for number, distance in enumerate(distances_um, 1) if not DISTANCE.is_usual(distance)]
     if odd and len(odd) == len(distances_um):
-        return [DISTANCE.doubt(*distances_um)]
+        return [DISTANCE.doubt(*distances_um, suits=suits)]
     if not distances_um:
         return []
     middle = sorted(distances_um)[len(distances_um) // 2]
     apart = [n for n, z in enumerate(distances_um, 1) if not 1 / _OTHER_UNIT < z / middle < _OTHER_UNIT]
-    return [DISTANCE.doubt(distances_um[number - 1], of=f" of frame {number}") for number in odd] + [
+    return [DISTANCE.doubt(distances_um[number - 1], of=f" of frame {number}", suits=suits) for number in odd] + [
         f"the distance of frame {number}, {distances_um[number - 1]:g} µm, is far from those of the others, about "
         f"{middle:g} µm; check its unit"
         for number in apart

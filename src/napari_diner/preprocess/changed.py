@@ -1,4 +1,4 @@
-"""Frames whose values are no longer those of the camera: wrapped round, equalised, stretched, rounded or compressed."""
+"""Frames whose values are no longer the camera's: wrapped round, equalised, stretched, curved, rounded, compressed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from napari_diner.preprocess.equalised import equalised
 from napari_diner.preprocess.few_levels import few_levels
 from napari_diner.preprocess.soundness import numbered
 from napari_diner.preprocess.stretched import stretched
+from napari_diner.preprocess.tone_curve import tone_curve
 from napari_diner.preprocess.wrapped import Wrapped, wrapped
 
 CHANGED_CURE = "give frames whose values are not changed, see below"
@@ -44,7 +45,8 @@ def changed(frames: Array) -> Changed:
         raise InputError(f"The {sentence_of(around)}")
     # the worst first: values that wrapped round fill their range, too
     lost = [f"the {sentence_of(around)}"] if around is not None else equalised(frames) or stretched(frames)
-    return Changed((*lost, *([] if lost else few_levels(frames)), *compressed(frames)), bool(lost))
+    doubtful = lost or [*few_levels(frames), *tone_curve(frames)]
+    return Changed((*doubtful, *compressed(frames)), bool(lost))
 
 
 def check_not_signed(frames: Array) -> None:

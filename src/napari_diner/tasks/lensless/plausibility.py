@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -67,10 +68,10 @@ def doubts(recipe: RecordingRecipe, setup: Setup, shape: tuple[int, int]) -> lis
             lengths["source_size_um"] = (SOURCE_SIZE, recipe.source_size_um)
         _check_bandwidth(recipe, optics)
     odd = unusual(lengths) | unusual_medium(recipe.medium_index)
-    far_off = odd_distances(distances)
+    field_um = min(shape) * setup.pixel_size_um
+    far_off = odd_distances(distances, functools.partial(_shows, setup.optics, field_um))
     if far_off:
         odd["distances_um"] = "; ".join(far_off)
-    field_um = min(shape) * setup.pixel_size_um
     check_field(field_um, setup.optics, odd)
     of_diffraction = _of_diffraction(setup, field_um, odd) if distances else []
     _check_overlap(recipe, setup, shape)
@@ -163,6 +164,12 @@ def _of_the_source(setup: Setup) -> list[str]:
     ]
 
 
+def _shows(optics: Optics, field_um: float, distance_um: float) -> bool:
+    """Return whether light diffracts between sample and sensor, and meets the field."""
+    is_kept = periods_kept(optics, distance_um, field_um) >= _FEW_PERIODS
+    return is_kept and diffraction_rad(optics, distance_um) >= _LITTLE_RAD
+
+
 def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> list[str]:
     """Return warnings about the diffraction between sample and sensor.
 
@@ -173,7 +180,7 @@ def _of_diffraction(setup: Setup, field_um: float, odd: Mapping[str, str]) -> li
     """
     optics, heights = setup.optics, setup.heights.distances_um
     culprit = next(iter(odd), "distances_um")
-    cure = odd.get(culprit) or DISTANCE.meant(*heights)
+    cure = odd.get(culprit) or DISTANCE.meant(*heights, suits=functools.partial(_shows, optics, field_um))
     cure = cure or "they do not go together with the pixel size and the wavelength"
     phase = max(diffraction_rad(optics, z) for z in heights)
     if phase < _NOTHING_RAD:
