@@ -84,6 +84,14 @@ def test_curves_take_the_colour_of_the_theme(plot: LossPlot) -> None:
         assert abs(item.opts["pen"].color().lightness() - background) > 100
 
 
+def test_single_points_of_stages_are_no_line(plot: LossPlot) -> None:
+    stages = [("closed form", 9.0), ("weights", float("nan")), ("weights", float("nan")), ("voxels", 46.0)]
+    plot.extend([Point(float(second), {"loss": loss}, stage=stage) for second, (stage, loss) in enumerate(stages)])
+    assert not plot.has_line
+    plot.extend([Point(5.0, {"loss": 40.0}, stage="voxels")])
+    assert plot.has_line
+
+
 def test_no_line_joins_the_losses_of_two_stages(plot: LossPlot) -> None:
     stages = [("weights", 3.0), ("weights", 2.0), ("voxels", 90.0), ("voxels", 80.0)]
     plot.extend([Point(float(second), {"loss": loss}, stage=stage) for second, (stage, loss) in enumerate(stages)])

@@ -249,8 +249,7 @@ class RunPanel(QWidget):
             return
         self._has_steps = True
         self.plot.extend(report.points)
-        # a single point is no curve yet
-        if len(self.plot.seconds) > 1:
+        if self.plot.has_line:
             self.plot.show()
         self._show_progress(report.progress)
         # showing either processes events, so the run may have ended meanwhile

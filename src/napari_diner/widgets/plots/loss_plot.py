@@ -62,8 +62,12 @@ class _Series:
         self.seconds: list[float] = []
         self.values: dict[str, list[float]] = {}
         self._stage = ""
+        self.has_line = self._was_finite = False
 
     def append(self, point: Point) -> None:
+        is_finite = any(map(math.isfinite, point.losses.values()))
+        self.has_line |= is_finite and self._was_finite and point.stage == self._stage
+        self._was_finite = is_finite
         if self.seconds and point.stage != self._stage:
             # a point without values separates the parts of the curve
             self.seconds.append(point.seconds)
@@ -146,6 +150,11 @@ class LossPlot(QWidget):
     def is_empty(self) -> bool:
         """Whether there is nothing to plot yet."""
         return not self._series
+
+    @property
+    def has_line(self) -> bool:
+        """Whether two points of a stage follow each other: single ones are not seen."""
+        return any(series.has_line for series in self._series.values())
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Ask for a small size: a graphics view would ask for 480 pixels."""
