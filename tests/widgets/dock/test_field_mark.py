@@ -30,6 +30,15 @@ def test_a_missing_value_is_marked_until_it_is_given(lensless: Any) -> None:
     assert lensless.panel.status.text() == ""
 
 
+def test_a_missing_layer_is_not_missed_any_more_once_it_is_there(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer, "fit")
+    dock.panel.run_button.click()
+    assert dock.panel.status.text().startswith("There is no image")
+    viewer.add_image(np.zeros((16, 16), np.uint8))
+    assert dock.panel.status.text() == ""
+
+
 def test_the_mark_moves_on_to_the_next_field(lensless: Any) -> None:
     lensless.panel.run_button.click()
     lensless.editors["wavelength_um"].set_value(0.5)

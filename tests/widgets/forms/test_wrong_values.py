@@ -144,7 +144,10 @@ def test_a_file_that_cannot_be_read_frames_its_field(
             assert dock.panel.status.is_warning and path in message and "Errno" not in message, message
             form = dock.advanced.sections[section[0]].form if section else dock
             editor = form.editors[field]
-            assert dock.mark.marked is editor or editor.isAncestorOf(dock.mark.marked), (key, place)
+            part = dock.mark.marked
+            assert part is editor or editor.isAncestorOf(part), (key, place)
+            # not "#name", which names with dots would end
+            assert f'*[objectName="{part.objectName()}"]' in part.styleSheet()
 
 
 @pytest.mark.parametrize("is_empty", [True, False])

@@ -62,7 +62,8 @@ class FieldMark(QObject):
             name = part.objectName() or type(part).__name__
             part.setObjectName(name)
             colour = warning_colour(self._dock.viewer.theme)
-            part.setStyleSheet(f"{self._before} #{name} {{ border: 1px solid {colour}; }}")
+            # not "#name", as names may have dots in them
+            part.setStyleSheet(f'{self._before} *[objectName="{name}"] {{ border: 1px solid {colour}; }}')
         # once the unfolded settings are laid out
         QTimer.singleShot(_DELAY_MS, self._reveal)
 

@@ -375,6 +375,7 @@ class TaskDock(QWidget, Generic[RecipeT]):
 
     def _on_layer(self, layer: Image | None) -> None:
         self.panel.checks.expect()
+        self.panel.forget_complaint()
         if layer is not None:
             with self.panel.explaining():
                 self.fill_in(layer)
