@@ -30,6 +30,8 @@ def all_but(unexplained: float, signal: str) -> str:
         return f"practically all of {signal}"
     if unexplained >= 1:
         return f"nothing of {signal}"
+    if unexplained > 1 - _NEGLIGIBLE:
+        return f"practically nothing of {signal}"
     if unexplained >= _MUCH:
         return f"only {percent(1 - unexplained)} of {signal}"
     return f"all but {percent(unexplained)} of {signal}"

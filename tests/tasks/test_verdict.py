@@ -39,6 +39,11 @@ SIGNAL = "the signal in the frames"
             0,
             "good with reservations, practically all of the signal in the frames is explained; read the warning",
         ),
+        (
+            {"unexplained": 0.9999991, "unexplained_beyond_noise": 0.9, "partial": True},
+            1,
+            "unfinished, practically nothing of the signal in the frames is explained",
+        ),
         ({"unexplained": 0.031}, 0, "good, all but 3.1 % of the signal in the frames is explained"),
         ({"unexplained": 2.0, "partial": True}, 1, "unfinished, nothing of the signal in the frames is explained"),
     ],

@@ -100,7 +100,7 @@ class FocusDock(RecordingDock[FocusRecipe]):
             self.panel.say(f"{text}\nThey are kept with {part.layer.name}, which was searched", warning=doubtful)
             return
         if self.distances.entered():
-            self.panel.say(f"{text}\nThey are in the table; Ctrl+Z there restores yours", warning=doubtful)
+            self.panel.say(f"{text}\nThe distances are in the table; Ctrl+Z there restores yours", warning=doubtful)
         self.distances.set_value(list(distances))
 
     def fill_in(self, layer: Image) -> None:
