@@ -43,6 +43,21 @@ def test_right_optics_are_not_doubted() -> None:
     found = discs(*part_of_a_field())
     assert found.scale(None) is None
     assert found.moved() is None
+    assert found.elsewhere() is None
+
+
+def test_a_grid_in_place_of_a_ring_is_named_before_a_run() -> None:
+    recipe, frames = part_of_a_field()
+    grid = [[y, x] for y in (-0.4, 0.0, 0.4) for x in (-0.45, -0.15, 0.15, 0.45)]
+    listed = recipe.updated({"ring": {"na": None}, "illuminations": grid})
+    (text,) = [text for text in started(listed, frames[:, :72, :72]).warnings if "directions" in text]
+    assert text.startswith("the frames fit better with other directions of light than those given, by the two discs")
+
+
+def test_frames_in_any_order_are_named() -> None:
+    recipe, frames = part_of_a_field()
+    shuffled = frames[np.random.default_rng(5).permutation(len(frames))]
+    assert "other directions of light than those given" in str(discs(recipe, shuffled).elsewhere())
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,8 @@ def test_few_frames_and_several_sources_say_nothing() -> None:
     recipe, frames = part_of_a_field()
     few = recipe.updated({"ring": {"na": 0.6}})
     assert discs(few, frames[:6]).scale(None) is None
+    assert discs(few, frames[:6]).elsewhere() is None
     pairs = [[[y, x, 1.0], [-y, -x, 1.0]] for y, x in recipe.illumination(len(frames)).apertures.tolist()]
     multiplexed = recipe.updated({"ring": {"na": None}, "illuminations": pairs})
     assert discs(multiplexed, frames).scale(None) is None
+    assert discs(multiplexed, frames).elsewhere() is None

@@ -42,6 +42,8 @@ _SINGLE: tuple[tuple[Callable[[Way], bool], tuple[tuple[int, int], ...]], ...] =
     (lambda way: way[1] == 1, ((0, 0), (-1, 0), (1, 0))),
 )
 _SIMPLE = 0.95
+# places along the aperture's diameter at which discs are looked for
+_TRIED = 13
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,18 @@ class SpectralDiscs:
         self._x = np.broadcast_to(fx, modulus.shape).flat[places].astype(np.float32)
         self._ring = (modulus.flat[places] / (_RING * self._step)).astype(np.intp)
 
-    def likelihoods(self, radius: float, distance: float, frequencies: int = _FREQUENCIES) -> Vector:
-        """Return the log-likelihood of each frame for discs larger and farther from the middle by factors, (N,)."""
+    def likelihoods(
+        self, radius: float, distance: float, frequencies: int = _FREQUENCIES, centres: Vector | None = None
+    ) -> Vector:
+        """Return the log-likelihood of each frame for discs larger and farther from the middle by factors, (N,).
+
+        With other centres than the given ones, (N, 2), those are meant.
+        """
+        centres = self._centres if centres is None else centres
         y, x, ring = (values[:frequencies] for values in (self._y, self._x, self._ring))
         powers = self._powers[:, :frequencies]
         squared = (radius * self._radius + _WIDER * self._step) ** 2
-        cy, cx = (distance * self._centres.astype(np.float32)).T[..., None]
+        cy, cx = (distance * centres.astype(np.float32)).T[..., None]
         discs = ((y + cy) ** 2 + (x + cx) ** 2 <= squared).astype(np.intp)
         discs += (y - cy) ** 2 + (x - cx) ** 2 <= squared
         of_ring = (discs + 3 * ring).ravel()
@@ -121,6 +129,17 @@ class SpectralDiscs:
             logs += np.log(factors)[group]
         likelihoods: Vector = -(logs + np.minimum(relative, _LARGEST)).reshape(powers.shape).sum(1)
         return likelihoods
+
+    def anywhere(self) -> Vector:
+        """Return the centres within the aperture with which each frame fits best, (N, 2)."""
+        line = np.linspace(-self._radius, self._radius, _TRIED)
+        # frames are real, so that opposite centres are equal
+        tried = [(y, x) for y in line for x in line if (x, y) > (0, 0) and math.hypot(y, x) <= self._radius]
+        each = np.array(
+            [self.likelihoods(1.0, 1.0, _ROUGH, np.tile(centre, (len(self._powers), 1))) for centre in tried]
+        )
+        centres: Vector = np.array(tried)[each.argmax(0)]
+        return centres
 
     def best(self) -> DiscFit:
         """Return the discs that fit best, or nearly as well if one factor describes them."""

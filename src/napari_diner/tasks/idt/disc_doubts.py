@@ -35,6 +35,10 @@ _OTHER, _SAME = 1.05, 1.08
 # range of the search for each direction; gain and standard errors from which the directions found there are better:
 # 0.05 to 0.25 and 4 to 11 for errors of 2°, below 0.005 and 1 for right ones; and the least moves in steps of frequency
 _RANGE_NA, _MOVED_GAIN, _SURE_OF_MOVES, _MOVED_STEPS = 0.05, 0.04, 3.5, 0.5
+# evidence of each frame from which discs are certain wherever they are; the part of it that given directions have if
+# they are wrong, which is below 0.15 for rings in place of grids and others, and above 1.2 if they are right; and how
+# far most are then from the given ones, in apertures
+_CERTAIN, _MISSED, _FAR = 40.0, 0.3, 0.25
 
 
 @dataclass(frozen=True)
@@ -115,19 +119,43 @@ class Discs:
             return None
         return DiscDoubt(moves_in_words(given, found), "calibration.illuminations: circles finds them")
 
+    def elsewhere(self) -> DiscDoubt | None:
+        """Return that there are discs, but far from the given directions; None if there are none."""
+        if not self._can_be_seen(self._models.illumination):
+            return None
+        given, na = self._models.illumination.apertures, self._geometry.na
+        discs = self._discs(given)
+        centres = discs.anywhere()
+        none = discs.likelihoods(0.0, 1.0)
+        evidence = float((discs.likelihoods(1.0, 1.0, centres=centres) - none).sum())
+        if evidence < _CERTAIN * len(given) or float((discs.likelihoods(1.0, 1.0) - none).sum()) > _MISSED * evidence:
+            return None
+        found = centres * self._geometry.wavelength_um / self._geometry.pixel_size_um
+        apart = np.minimum(np.hypot(*(found - given).T), np.hypot(*(found + given).T))
+        if np.median(apart) < _FAR * na:
+            return None
+        return DiscDoubt(
+            "other directions of light than those given",
+            "check whether the list of directions, or the ring, is that of this recording",
+        )
+
     @functools.cached_property
     def _fit(self) -> DiscFit | None:
         return self._best(self._models.illumination)
 
     def _best(self, illumination: Illumination) -> DiscFit | None:
         """Return the discs that fit best; None if there are hardly any."""
-        steps = self._geometry.cutoff * self._geometry.pixel_size_um * min(self._frames.shape[1:])
-        if steps < _SMALLEST or len(self._frames) < _FEWEST_FRAMES:
-            return None
-        if any(len(frame) > 1 for frame in illumination.frames):
+        if not self._can_be_seen(illumination):
             return None
         fit = self._discs(illumination.apertures).best()
         return fit if fit.evidence > _SEEN * len(self._frames) else None
+
+    def _can_be_seen(self, illumination: Illumination) -> bool:
+        """Return whether discs are large enough, and those of single sources in enough frames."""
+        steps = self._geometry.cutoff * self._geometry.pixel_size_um * min(self._frames.shape[1:])
+        if steps < _SMALLEST or len(self._frames) < _FEWEST_FRAMES:
+            return False
+        return all(len(frame) == 1 for frame in illumination.frames)
 
     def _discs(self, apertures: Vector) -> SpectralDiscs:
         geometry = self._geometry

@@ -135,6 +135,9 @@ class GivenDirections:
             if by_discs is not None:
                 self.doubts_geometry = True
                 return [str(by_discs)]
+        if better is None and (elsewhere := (discs or Discs(models, recorded)).elsewhere()) is not None:
+            self.doubts_geometry = True
+            return [str(elsewhere)]
         suspicions = sorted((one for one in (*others, better) if one is not None), key=lambda one: one.after)
         # what explains all frames explains single ones, too
         if single is not None and not any(one.after < _SIMILAR * single.rest for one in suspicions):
