@@ -17,6 +17,7 @@ from napari_diner.tasks.lensless.recipe import LenslessRecipe
 from napari_diner.tasks.registry import samples
 from napari_diner.widgets.idt.volume_layers import VolumeLayers
 from napari_diner.widgets.layers.appearance import Appearance
+from napari_diner.widgets.layers.layer_arguments import shown
 from napari_diner.widgets.layers.layer_axes import axes_of
 from napari_diner.widgets.layers.layer_metadata import DISPLAY_ONLY
 from napari_diner.widgets.layers.layer_part import LayerPart
@@ -264,6 +265,13 @@ def test_volumes_and_frames_that_only_count_combine() -> None:
     viewer.add_image(np.zeros((8, 8)), scale=(1.12, 1.12), units="um")
     assert in_world(viewer, source) == pytest.approx([1, 1e-3, 1e-3])
     assert 0 <= shown_place(viewer, source) < len(source.data)
+
+
+def test_half_precision_is_shown_without_a_warning() -> None:
+    data = np.linspace(-60000, 60000, 16, dtype=np.float16).reshape(4, 4)
+    image = shown(data)
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, data)
 
 
 @pytest.mark.parametrize("values", [1e-60, 1e-40, 1e60, 3e38, 0.0, -1e300])

@@ -112,7 +112,9 @@ def shown(data: Array) -> Array:
     """Return values for display in napari: integers unchanged, real numbers with 32 bits, without overflow."""
     if data.dtype.kind in "ui":
         return np.ascontiguousarray(data)
-    return np.ascontiguousarray(np.clip(data, -LARGEST, LARGEST), dtype=np.float32)
+    # the limits are too large for half precision
+    wide = data.astype(np.float32) if data.dtype == np.float16 else data
+    return np.ascontiguousarray(np.clip(wide, -LARGEST, LARGEST), dtype=np.float32)
 
 
 def units_of(axes: str, unsized_um: tuple[float, ...] = ()) -> tuple[str, ...]:
