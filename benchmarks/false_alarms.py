@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import tifffile
 
 import napari_diner as nd
 from napari_diner.api import as_frames
 from napari_diner.errors import DinerError
 from napari_diner.tasks.registry import task
 from napari_diner.tasks.task import Frames
+from truth import inverse, sets
 
 LENSLESS: list[dict[str, Any]] = [
     {},
@@ -112,6 +115,57 @@ def recordings(folder: Path) -> Iterator[tuple[str, str, Frames, dict[str, Any]]
         yield "fit", f"{path.parent.name}/{path.name}", nd.read(path), {}
 
 
+def stacks_of_others(folder: Path) -> Iterator[tuple[str, str, Frames, dict[str, Any]]]:
+    """Yield task, name, data and settings of intensities at several heights behind objects that others have published.
+
+    Fields by FDTD and Mie theory, and a measured one, in files that `truth` describes.
+    """
+    for number in (0, 45):
+        yield heights(f"FDTD, view {number}", sets.Fdtd(folder).view(number), (8.0, 11.0, 15.0, 21.0))
+    yield heights("Mie", sets.mie(folder), (20.0, 28.0, 37.0, 52.0))
+    cell = sets.hl60(folder)
+    optics = {"wavelength_um": cell.wavelength_um, "pixel_size_um": cell.pixel_size_um}
+    yield "lensless", "HL60", Frames(cell.frames), {**optics, "distances_um": cell.distances_um}
+
+
+def heights(
+    name: str, behind: sets.Scattering, distances_um: tuple[float, ...]
+) -> tuple[str, str, Frames, dict[str, Any]]:
+    """Return the intensities of a field at several heights, as a camera counts them."""
+    field, wavelength_um = behind.field, behind.wavelength_um / behind.medium_index
+    edge = np.concatenate([field[0], field[-1], field[:, 0], field[:, -1]]).mean()
+    planes = [sets.propagated(field / edge, distance, wavelength_um, behind.voxel_um) for distance in distances_um]
+    settings = {
+        "wavelength_um": behind.wavelength_um, "medium_index": behind.medium_index, "pixel_size_um": behind.voxel_um,
+        "distances_um": distances_um,
+    }  # fmt: skip
+    return "lensless", name, counted(np.abs(np.array(planes)) ** 2), settings
+
+
+def directions_of_others(folder: Path) -> Iterator[tuple[str, str, Frames, dict[str, Any]]]:
+    """Yield task, name, data and settings of intensities under oblique light on published phantoms, weak and strong."""
+    cells = tifffile.imread(next(folder.glob("granulocyte/*.tif"))).astype(np.float64) - inverse.MEDIUM
+    phantoms = {
+        "phantom": sets.phantom(folder / "odt_truth"),
+        "granulocytes": (cells[:40] / cells.max(), (0.3, 0.1625)),
+    }
+    for name, (density, voxel_um) in phantoms.items():
+        for phase_rad in (0.3, 1.5):
+            frames, truth = inverse.intensities(density, voxel_um, phase_rad)
+            settings = {
+                "wavelength_um": inverse.WAVELENGTH_UM, "pixel_size_um": voxel_um[1], "na": inverse.NA,
+                "medium_index": inverse.MEDIUM, "slice_spacing_um": 2 * voxel_um[0], "slice_count": len(truth),
+                "background": "mean", "ring": {"na": inverse.RING_NA},
+            }  # fmt: skip
+            yield "idt", f"{name}, {phase_rad:g} rad", counted(frames), settings
+
+
+def counted(intensities: npt.NDArray[np.floating], photons: float = 5000.0) -> Frames:
+    """Return frames of whole photons."""
+    random = np.random.default_rng(sets.SEED)
+    return Frames(random.poisson(photons * np.maximum(intensities, 0)).astype(np.uint16))
+
+
 def doubts(kind: str, frames: Frames, settings: dict[str, Any]) -> list[str]:
     """Return the warnings before a run, or why it is refused."""
     this = task(kind)
@@ -143,7 +197,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="size of the samples in pixels")
     parser.add_argument("--after", type=float, help="seconds of a reconstruction of each, for warnings after a run")
     options = parser.parse_args()
-    sources = [samples(options.size), *([] if options.data is None else [recordings(Path(options.data))])]
+    sources = [samples(options.size)]
+    if options.data is not None:
+        folder = Path(options.data)
+        sources += [recordings(folder), stacks_of_others(folder / "odt_truth"), directions_of_others(folder)]
     tried = fired = 0
     for source in sources:
         for kind, name, frames, settings in source:

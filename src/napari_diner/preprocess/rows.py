@@ -25,8 +25,9 @@ _TORN = 1.35
 """Difference of adjacent lines relative to that of next but one, in that of most frames, and of the other direction."""
 _ANY_DETAIL = 1.1
 """The same difference, which is below 0.7 for detail that a camera resolves, and 1 for noise."""
-_FRINGE_PX = 12.0
-"""Length of stripes from which they are no fringes of small parts of a sample, which appear across the light only."""
+_FRINGE_PX = 18.0
+"""Length of stripes from which they are no fringes of small parts of a sample, which appear across the light only, nor
+shadows of deep samples along it, which reach 15."""
 _PARTS, _THROUGHOUT = 4, 0.45
 """Parts of lines, and power of stripes common to them from which they are no shadows, which a sample casts along the
 light: −0.1 to 0.4 for these, and 0.57 to 1 for stripes."""

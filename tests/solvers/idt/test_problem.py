@@ -70,3 +70,23 @@ def test_linear_model_is_needed_where_the_model_is_not_linear(problem: VolumePro
     assert replace(problem, model=LINEAR).linear is LINEAR
     with pytest.raises(TypeError, match="linear model"):
         _ = replace(problem, model=MODELS["multislice"], slope=None).linear
+
+
+def test_a_model_gives_frames_the_level_that_their_own_mean_hides() -> None:
+    model, truth = MODELS["multislice"], blocks(SHAPE, 0.05)
+    intensity = model.forward(truth) + 1
+    means = intensity.mean((1, 2), keepdim=True)
+    assert float(means.min()) < 0.99
+    without = torch.tensor([True, True, False, True, True])
+    data = torch.where(without[:, None, None], intensity / means, intensity) - 1
+    problem = VolumeProblem(model, data, VolumePriors(tikhonov=0.0, tv=0.02), TV, without_level=without)
+    assert float(problem.misfit(truth)) < 1e-20 < 1e-4 < float(replace(problem, without_level=None).misfit(truth))
+    linearised = problem.linearise(truth)
+    assert float(linearised.residual().abs().max()) < 1e-9
+    # saturated pixels say nothing about the level
+    clipped = data.clamp_max(float(data.quantile(0.9)))
+    full = clipped == clipped.max()
+    assert float(replace(problem, data=clipped, at_least=full).misfit(truth)) < 1e-20
+    # single scattering by phase does not change the mean
+    linear = replace(problem, model=LINEAR)
+    assert torch.equal(linear.residual(truth, None), LINEAR.forward(truth) - data)

@@ -50,6 +50,10 @@ class VolumeProblem:
     padding: Padding | None = None
     """Position of the field of view, (Y, X), in the wider volume, (Y', X'); None if they are the same and the volume
     is periodic."""
+    without_level: Tensor | None = None
+    """Boolean, (N,), True for frames that were divided by their own mean, so that their g + 1 is I / I_background up to
+    a factor: samples that scatter strongly deflect light out of the pupil. A model that is not linear predicts it; a
+    linear one predicts no change of the mean by phase. None if all have their level."""
 
     @property
     def device(self) -> torch.device:
@@ -145,10 +149,13 @@ class VolumeProblem:
         return predicted - self.targets(predicted.detach(), batch)
 
     def targets(self, predicted: Tensor, frames: Sequence[int] | None) -> Tensor:
-        """Return the data, (N, Y, X), with fulfilled bounds replaced by the prediction."""
+        """Return the data, (N, Y, X), at the level of the prediction, with fulfilled bounds replaced by it."""
         chosen = slice(None) if frames is None else list(frames)
         data = self.data[chosen]
-        return data if self.at_least is None else data.where(~self.at_least[chosen], data.maximum(predicted))
+        at_least = None if self.at_least is None else self.at_least[chosen]
+        if self.without_level is not None and not isinstance(self.model, LinearModel):
+            data = _at_level(data, predicted, self.without_level[chosen], at_least)
+        return data if at_least is None else data.where(~at_least, data.maximum(predicted))
 
     def seen(self, images: Tensor) -> Tensor:
         """Return the field of view, (..., Y, X), of images or volumes (..., Y', X')."""
@@ -234,6 +241,17 @@ class LinearisedVolume:
         """Apply the transpose of `apply`: (N, Y, X) to (2, Z, Y', X')."""
         data = data if self._answers is None else data.where(self._answers, 0)
         return self._model.adjoint(self.problem.seen_adjoint(data))
+
+
+def _at_level(data: Tensor, predicted: Tensor, without: Tensor, at_least: Tensor | None) -> Tensor:
+    """Return data, (N, Y, X), where frames without a level have the mean of their prediction where both are exact."""
+    recorded, expected = data + 1, predicted + 1
+    if at_least is not None:
+        recorded, expected = recorded.masked_fill(at_least, 0), expected.masked_fill(at_least, 0)
+    factors = expected.mean((1, 2)) / recorded.mean((1, 2))
+    # of a frame without light, or of a prediction far from the truth, there is no factor
+    factors = factors.where(without & factors.isfinite() & (factors > 0), 1)
+    return (data + 1) * factors[:, None, None] - 1
 
 
 def scale_of(contrast: Tensor) -> tuple[float, float]:

@@ -117,7 +117,7 @@ class VolumeUncertaintyEstimate(Resumable):
         problem, priors = self.problem, self.problem.priors
         weighted = priors.tv > 0 or priors.tikhonov > 0
         total = self.settings.samples + (2 if weighted else 0)
-        predicted = problem.data + problem.linearise(self._volume).residual()
+        predicted = problem.seen(problem.model.forward(self._volume))
         sigma = torch.tensor(self._noise, dtype=predicted.dtype)[:, None, None]
         while len(self._samples) < self.settings.samples:
             noise = sigma * torch.randn(predicted.shape, generator=self._generator, dtype=predicted.dtype)

@@ -22,7 +22,7 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.weight_choice import noise_level
 from napari_diner.tasks.idt.data import IdtData, backgrounds, cleaned, saturated_in, without
 from napari_diner.tasks.idt.optics import ComputedModels
-from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recipe import OF_FRAMES, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import Finding
 from napari_diner.wording import digits
@@ -243,7 +243,11 @@ class DarkFrames:
         scaled = every.weight.clone()
         scaled[dark] *= amplitude
         slope = BornModel(models.geometry, illumination, dark_field=replace(every, weight=scaled), device=models.device)
-        return replace(problem, model=model, slope=slope, data=data, at_least=at_least)
+        without_level = None
+        if problem.without_level is not None:
+            without_level = torch.zeros(count, dtype=torch.bool, device=data.device)
+            without_level[bright] = problem.without_level
+        return replace(problem, model=model, slope=slope, data=data, at_least=at_least, without_level=without_level)
 
     def doubts(self, brightness: Brightness) -> tuple[str, ...]:
         """Return a warning if given exposures do not fit a prediction."""
@@ -292,7 +296,7 @@ def _relative(
         return values
     lit, of_lit = without(data, bright), exposures[bright.kept]
     frames, _ = cleaned(recipe, lit)
-    per_frame = recipe.background not in ("mean", "blur")
+    per_frame = recipe.background not in OF_FRAMES
     level: npt.NDArray[np.floating]
     if per_frame:
         levels = [

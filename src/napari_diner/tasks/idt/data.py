@@ -27,7 +27,7 @@ from napari_diner.preprocess.soundness import black, check_finite, check_not_con
 from napari_diner.preprocess.steps import bounding, counted, levels_of
 from napari_diner.tasks.idt.given_transfer import open_transfer
 from napari_diner.tasks.idt.memory import of_stack
-from napari_diner.tasks.idt.recipe import BACKGROUNDS, IdtRecipe
+from napari_diner.tasks.idt.recipe import BACKGROUNDS, OF_FRAMES, IdtRecipe
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.stored_array import Origin, read_stack, stack_of
 from napari_diner.tasks.task import Frames
@@ -192,7 +192,7 @@ def cleaned(recipe: IdtRecipe, data: IdtData) -> tuple[npt.NDArray[np.float32], 
         saturated(frames, levels_of(recipe.saturation, frames)),
     )
     # ratios and images of the background contain it
-    cells = mosaic(values) if recipe.background in ("mean", "blur") else None
+    cells = mosaic(values) if recipe.background in OF_FRAMES else None
     if cells is not None:
         values /= tiled(cells, values.shape)
         notes.append(note(cells))

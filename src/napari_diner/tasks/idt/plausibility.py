@@ -19,7 +19,7 @@ from napari_diner.physics.plausibility import (
     unusual_medium,
 )
 from napari_diner.preprocess.spread import spread
-from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recipe import OF_FRAMES, IdtRecipe
 from napari_diner.wording import digits
 
 # ratio of the pixel to the coarsest one without aliasing from which it is not that of the sample
@@ -120,7 +120,7 @@ def drift(recipe: IdtRecipe, contrasts: npt.NDArray[np.float32], illumination: I
         Directions of each frame.
     """
     count = len(contrasts)
-    if recipe.background in ("mean", "blur") or count < _BY_DIRECTION + 4:
+    if recipe.background in OF_FRAMES or count < _BY_DIRECTION + 4:
         return []
     middle = np.zeros((count, 2))
     np.add.at(middle, illumination.frame_of_source, illumination.weights[:, None] * illumination.apertures)

@@ -29,6 +29,8 @@ _TABLE_WIDTH = 3
 _LATTICE_SIZES = {1: 64, 2: 64, 3: 20}
 BACKGROUNDS = ("none", "ratio", "mean", "blur")
 """Values of `IdtRecipe.background` other than an image file."""
+OF_FRAMES = ("mean", "blur")
+"""Those that are made from the frames, whose brightness without a sample then is unknown."""
 
 
 def _solvers() -> tuple[str, ...]:

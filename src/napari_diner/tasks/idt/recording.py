@@ -33,7 +33,7 @@ from napari_diner.tasks.idt.optics import (
     within_aperture,
 )
 from napari_diner.tasks.idt.plausibility import drift, few_frames, one_direction, optics_doubts
-from napari_diner.tasks.idt.recipe import IdtRecipe
+from napari_diner.tasks.idt.recipe import OF_FRAMES, IdtRecipe
 from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.tiles import Tile
@@ -199,8 +199,17 @@ class IdtRecording:
                 padding = Padding((rows, columns), "unknown", width)
                 models = models.of_size(*padding.padded_shape)
         tv = TotalVariation.of_voxels(*self.recipe.voxel_um[:2])
+        without_level = None
+        if self.recipe.background in OF_FRAMES:
+            without_level = torch.ones(len(contrast), dtype=torch.bool, device=self.device)
         problem = VolumeProblem(
-            models.linear(), contrast, self._priors, tv, at_least=self.bounds(tile), padding=padding
+            models.linear(),
+            contrast,
+            self._priors,
+            tv,
+            at_least=self.bounds(tile),
+            padding=padding,
+            without_level=without_level,
         )
         return IdtState(models, problem, calibration=calibration, dark=self.dark)
 

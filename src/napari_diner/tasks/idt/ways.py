@@ -183,8 +183,9 @@ def _other_directions(
     (judged,) = test.judge([Arrangement("as given", models.illumination)])
     best = min(test.judge(arrangements(models.illumination)), key=_error)
     pairs = [(best, judged)]
-    # edges of fields that continue beyond them favour directions that are alike
-    if scales and (periods or recorded.repeats):
+    # edges of fields that continue beyond them favour directions that are alike, as do high frequencies alone where a
+    # sample scatters strongly; all frequencies tell more where there are no edges
+    if scales and bool(periods) != recorded.repeats:
         pairs += _in_other_scales(models, recorded, periods)
     after, before = min(pairs, key=lambda pair: pair[0].error / pair[1].error)
     better = _Directions(after, before) if after.is_better_than(before) else None
