@@ -27,8 +27,8 @@ class Changed(NamedTuple):
 
     warnings: tuple[str, ...] = ()
     """Sentences about it."""
-    is_without_scale: bool = False
-    """Whether the brightness of frames cannot be compared any more."""
+    measures_light: bool = True
+    """Whether the values are still proportional to the light, so that a result from them can be right."""
 
 
 def changed(frames: Array) -> Changed:
@@ -45,8 +45,8 @@ def changed(frames: Array) -> Changed:
         raise InputError(f"The {sentence_of(around)}")
     # the worst first: values that wrapped round fill their range, too
     lost = [f"the {sentence_of(around)}"] if around is not None else equalised(frames) or stretched(frames)
-    doubtful = lost or [*few_levels(frames), *tone_curve(frames)]
-    return Changed((*doubtful, *compressed(frames)), bool(lost))
+    lost = lost or tone_curve(frames)
+    return Changed((*(lost or few_levels(frames)), *compressed(frames)), not lost)
 
 
 def check_not_signed(frames: Array) -> None:

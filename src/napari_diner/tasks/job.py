@@ -156,6 +156,8 @@ class Job(ABC, Generic[State]):
     """Planned memory."""
     warnings: Sequence[str] = ()
     """Warnings about recipe and data that are found at once: sentences without a full stop."""
+    measures_light: bool = True
+    """Whether the data are as they were recorded; a result from changed ones is doubtful, however much it explains."""
     notes: Sequence[str] = ()
     """Notes about the data, such as the source of the distances."""
     images: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})

@@ -335,6 +335,7 @@ class Run(Generic[State]):
                 job.findings(),
                 of_steps=len(of_steps),
                 is_suspected=bool(suspicions),
+                measures_light=job.measures_light,
             )
         result = Result(
             task=job.task,

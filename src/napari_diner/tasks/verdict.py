@@ -23,6 +23,7 @@ def verdict(
     *,
     of_steps: int = 0,
     is_suspected: bool = False,
+    measures_light: bool = True,
 ) -> str:
     """Return how good a result is: a word, the explained share, what is uncertain, and the warning that matters most.
 
@@ -40,12 +41,14 @@ def verdict(
         How many of those are about solvers that took few steps: no reason for doubt if nothing but noise is left.
     is_suspected
         Whether other settings are known that explain the data much better.
+    measures_light
+        Whether the data do; a result from others is wrong, however much of them it explains.
     """
     warnings: Sequence[str] = report["warnings"]
     share = float(report.get("unexplained", math.nan))
     words = [f"{all_but(share, signal)} is explained"]
     if report.get("unexplained_beyond_noise") is not None and _NEGLIGIBLE < share <= 1 - _NEGLIGIBLE:
-        is_noise = is_explained(report) and not is_suspected
+        is_noise = is_explained(report) and not is_suspected and measures_light
         words[0] += ", and what is left looks like noise" if is_noise else ", not all of it noise"
     words += [line.sentence for line in findings if line.aspect == "band"]
     if warnings:
@@ -54,7 +57,7 @@ def verdict(
         )
     if is_explained(report):
         about_result -= of_steps
-    is_doubtful = (about_result > 0 or is_suspected) and not share < _NEGLIGIBLE
+    is_doubtful = not measures_light or ((about_result > 0 or is_suspected) and not share < _NEGLIGIBLE)
     return f"{_word(report, is_doubtful)}, {'; '.join(words)}"
 
 

@@ -31,6 +31,7 @@ class IdtJob(Job[IdtState]):
         self.recipe: IdtRecipe = recording.recipe
         self.device, self.memory, self.checksum = recording.device, recording.memory, recording.checksum
         self.warnings, self.notes = recording.warnings, recording.notes
+        self.measures_light = recording.measures_light
         self._first = recording.state(tile)
 
     @property

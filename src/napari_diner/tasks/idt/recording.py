@@ -119,8 +119,11 @@ class IdtRecording:
         counted_before += self.left_out.counted(_said_of(unlit))
         self.left_out = self.left_out.and_of_the_rest(unlit)
         contrast, warnings = contrast_of(self.recipe, data)
-        self.first_cure = CHANGED_CURE if data.changed.is_without_scale else "" if last is None else _AXES_CURE
+        self.first_cure = "" if last is None else _AXES_CURE
         """What to do before anything else if too little is explained, as a warning about the data says; or empty."""
+        self.measures_light = data.changed.measures_light
+        if not self.measures_light:
+            self.first_cure = CHANGED_CURE
         odd = odd_frames(1 + contrast, oblique=True)
         warnings += [*odd.warnings, *few_frames(len(contrast), recipe.slice_count)]
         warnings += of_one_light(contrast)

@@ -225,7 +225,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field
     if recipe.gains is None and not (
-        recipe.equalise_gains or recipe.calibration.gain or recipe.moves or altered.is_without_scale
+        recipe.equalise_gains or recipe.calibration.gain or recipe.moves or not altered.measures_light
     ):
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
     if recipe.equalise_gains:
@@ -256,7 +256,7 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
         gains = _brightness(intensities, mask) if recipe.equalise_gains else (1.0,) * len(intensities)
     amplitudes = np.sqrt(intensities, out=intensities)
     return PreparedFrames(
-        amplitudes, mask, peak, unit, gains, tuple(warnings), prepared.at_least, odd.numbers, altered.is_without_scale
+        amplitudes, mask, peak, unit, gains, tuple(warnings), prepared.at_least, odd.numbers, altered.measures_light
     )
 
 

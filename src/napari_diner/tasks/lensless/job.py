@@ -111,6 +111,7 @@ class LenslessJob(Job[LenslessState]):
         self.device = devices.choose_device(recipe.device)
         plan(self._used, frames.shape).check(self.device)
         self._prepared = prepare(self._used, data)
+        self.measures_light = self._prepared.measures_light
         amplitudes, mask = self._prepared.amplitudes, self._prepared.mask
         mode = surround_mode(self._used.padding.mode, amplitudes, mask)
         self._used = self._used.updated({"padding": {"mode": mode}})
@@ -265,7 +266,7 @@ class LenslessJob(Job[LenslessState]):
         """Return a warning if the sample is sharper in another plane, where only medium lies between."""
         recipe = self._used
         is_lit = state.light is not None or recipe.illumination is not None
-        if is_lit or recipe.source_distance_um is not None or recipe.calibration.z or self._prepared.is_changed:
+        if is_lit or recipe.source_distance_um is not None or recipe.calibration.z or not self.measures_light:
             return []
         return out_of_focus(_view(state), state.setup.optics, state.setup.heights.distances_um)
 
@@ -279,7 +280,7 @@ class LenslessJob(Job[LenslessState]):
         record: RunRecord,
     ) -> list[str]:
         """Return warnings about what is left of the frames, by the residuals of the object and of an empty field."""
-        if self._prepared.is_changed:
+        if not self.measures_light:
             return unexplained.warnings(*_DOUBTFUL, first=CHANGED_CURE)
         if self._is_implausible or not record.finished:
             # what settings outside physical reason leave looks like many causes; and whoever ends a run early does not

@@ -29,8 +29,8 @@ class PreparedFrames:
     """True where pixels are saturated, (N, Y, X), or None if none is."""
     odd: tuple[int, ...] = ()
     """Faulty frames, from zero, that say nothing about the geometry (see `napari_diner.preprocess.odd_frames`)."""
-    is_changed: bool = False
-    """Whether the values were changed after they were recorded, which a warning says."""
+    measures_light: bool = True
+    """Whether the values are proportional to the light, and not changed after they were recorded, as a warning says."""
 
     def part(self, rows: slice, columns: slice) -> PreparedFrames:
         """Return a part of the field."""
