@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ def test_an_image_of_any_kind_comes_back_as_it_was(
     assert np.mean(error**2) < 0.2 * data.astype(np.float64).var()
     # the result is nothing to fit next
     assert fit_dock.choice.layer == source
+
+
+def test_time_is_up_if_the_limit_ended_the_run_and_not_only_a_stage(fit_dock: FitDock, wait_for_end: Wait) -> None:
+    fit_dock.viewer.add_image(smooth(24, 32, dtype="uint8"), name="source")
+    run(fit_dock, wait_for_end)
+    result = fit_dock.result
+    assert result is not None
+    for seconds, words in ((5.0, "Done: "), (19.5, "Time is up: ")):
+        figures = {**result.report, "stopped_by_time_limit": True, "seconds": seconds}
+        fit_dock.show_outcome(replace(result, recipe=result.recipe.updated({"max_seconds": 20}), report=figures))
+        assert fit_dock.panel.status.text().startswith(words)
 
 
 @pytest.mark.parametrize(("key", "axes"), [("colour_image", "YXS"), ("volume_16_bit", "ZYX"), ("short_video", "TYXS")])

@@ -42,6 +42,7 @@ from napari_diner.widgets.layers.result_layers import ResultLayers
 from napari_diner.widgets.work import breathe, wait_for
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
+_UP = 0.9  # part of a time limit that a run has taken if the limit ended it, and not only one of its stages
 
 
 class TaskDock(QWidget, Generic[RecipeT]):
@@ -241,8 +242,10 @@ class TaskDock(QWidget, Generic[RecipeT]):
         self.save_button.setEnabled(True)
         self.layers.finish(outcome)
         report = outcome.report
-        end = "Time is up" if report.get("stopped_by_time_limit") else "Done"
-        words = f"{'Stopped early' if outcome.partial else end}: {self.summary(outcome)}"
+        # a stage that has used its part of the limit leaves the rest to those after it
+        is_up = report.get("stopped_by_time_limit") and report["seconds"] > _UP * (outcome.recipe.max_seconds or 0)
+        end = "Stopped early" if outcome.partial else "Time is up" if is_up else "Done"
+        words = f"{end}: {self.summary(outcome)}"
         self.panel.warn(words, report.get("warnings", ()), report.get("notes", ()))
 
     def save_results(self) -> None:
