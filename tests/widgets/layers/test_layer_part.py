@@ -82,7 +82,7 @@ def test_lazy_frames_are_computed_only_with_the_data() -> None:
     part = LayerPart.of(layer)
     frames = part.frames()
     part.frame(1)
-    with pytest.raises(RuntimeError, match="computed"):
+    with pytest.raises(InputError, match="computed"):
         assemble(LenslessRecipe.parse({"select": part.select}), frames)
 
 
