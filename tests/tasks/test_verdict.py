@@ -121,9 +121,8 @@ def test_a_contender_without_time_is_not_judged() -> None:
 
 def test_a_result_from_values_that_do_not_measure_light_is_doubtful() -> None:
     sample = nd.sample("lensless", height_px=64, width_px=72, seed=4, bits=8, amplitude_min=0.2)
-    light = np.asarray(sample.data.data) / 255
-    settings = sample.recipe.model_dump(exclude_unset=True) | {"max_seconds": 10}
-    curved = nd.lensless(np.sqrt(light).astype(np.float32), **settings)
-    assert curved.report["verdict"].startswith("doubtful")
-    assert any("do not measure light" in text for text in curved.report["warnings"])
-    assert not nd.lensless(light.astype(np.float32), **settings).report["verdict"].startswith("doubtful")
+    curved = np.sqrt(np.asarray(sample.data.data) / 255).astype(np.float32)
+    settings = sample.recipe.model_dump(exclude_unset=True) | {"gauss_newton": {"iterations": 1, "warm_up": 10}}
+    report = nd.lensless(curved, **settings).report
+    assert report["verdict"].startswith("doubtful")
+    assert any("do not measure light" in text for text in report["warnings"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from pytestqt.qtbot import QtBot
 
@@ -54,6 +55,19 @@ def open_idt(viewer: Any) -> IdtDock:
     # the choice of weights takes longer than all else
     dock.advanced.set_values({"iterations": 6, "regularization": {"tikhonov": 10.0, "tv": 0.02}})
     return dock
+
+
+@pytest.fixture
+def same_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One thread for all, as sums in another order round differently.
+
+    Docks leave a processor to the window, and compiled loops for labels give the main thread as many as there are.
+    """
+    give, before = torch.set_num_threads, torch.get_num_threads()
+    give(1)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    yield
+    give(before)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 from qtpy.QtWidgets import QFileDialog
 
 import napari_diner as nd
@@ -19,16 +18,14 @@ from tests.test_front_doors import SETTINGS, figures, prepared
 from tests.widgets.conftest import open_dock
 
 
+@pytest.mark.usefixtures("same_threads")
 @pytest.mark.parametrize("name", list(SETTINGS))
 def test_a_dock_and_the_command_line_agree(
     name: str,
     make_napari_viewer: Callable[..., Any],
     wait_for_end: Wait,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # sums in another order round differently
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     recipe, field = prepared(name, tmp_path)
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml(complete=False), encoding="utf-8")
     assert execute(["run", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "command"), "-q"]) == 0
@@ -57,6 +54,7 @@ def test_a_dock_and_the_command_line_agree(
     assert of_dock == of_command
 
 
+@pytest.mark.usefixtures("same_threads")
 @pytest.mark.parametrize("painted", ["shapes", "image"])
 def test_a_recipe_with_painted_layers_runs_on_the_command_line(
     painted: str,
@@ -65,7 +63,6 @@ def test_a_recipe_with_painted_layers_runs_on_the_command_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     recipe, _ = prepared("lensless", tmp_path)
     (tmp_path / "given.yaml").write_text(recipe.to_yaml(complete=False), encoding="utf-8")
     viewer = make_napari_viewer()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtGui import QGuiApplication
@@ -301,11 +300,10 @@ def test_closing_the_viewer_in_mid_run_ends_the_thread(
     qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=3000)
 
 
+@pytest.mark.usefixtures("same_threads")
 def test_the_files_of_a_recipe_count_as_on_the_command_line(
-    dock: LenslessDock, wait_for_end: Wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dock: LenslessDock, wait_for_end: Wait, tmp_path: Path
 ) -> None:
-    # sums in another order round differently
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     support = np.zeros(dock.choice.layer.data.shape[1:], np.uint8)
     support[20:-20, 20:-20] = 1
     tifffile.imwrite(tmp_path / "support.tif", support)
