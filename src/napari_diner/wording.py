@@ -24,8 +24,6 @@ def percent(share: float) -> str:
 
 def all_but(unexplained: float, signal: str) -> str:
     """Return the explained part of a signal in words, e.g. ``"all but 3.1 % of the signal"``, ``"only 40 % of it"``."""
-    if math.isnan(unexplained):
-        return f"an unknown part of {signal}"
     if unexplained < _NEGLIGIBLE:
         return f"practically all of {signal}"
     if unexplained >= 1:

@@ -24,6 +24,11 @@ SIGNAL = "the signal in the frames"
     [
         ({"unexplained": 1e-9}, 0, "good, practically all of the signal in the frames is explained"),
         (
+            {"unexplained": float("nan"), "unexplained_beyond_noise": float("nan"), "warnings": ["a"]},
+            0,
+            "good with reservations, there is no variation to explain; read the warning",
+        ),
+        (
             {"unexplained": 0.3, "unexplained_beyond_noise": 0.01},
             0,
             "good, only 70 % of the signal in the frames is explained, and what is left looks like noise",

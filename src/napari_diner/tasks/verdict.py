@@ -46,7 +46,8 @@ def verdict(
     """
     warnings: Sequence[str] = report["warnings"]
     share = float(report.get("unexplained", math.nan))
-    words = [f"{all_but(share, signal)} is explained"]
+    # of data without any variation
+    words = ["there is no variation to explain" if math.isnan(share) else f"{all_but(share, signal)} is explained"]
     if report.get("unexplained_beyond_noise") is not None and _NEGLIGIBLE < share <= 1 - _NEGLIGIBLE:
         is_noise = is_explained(report) and not is_suspected and measures_light
         words[0] += ", and what is left looks like noise" if is_noise else ", not all of it noise"
