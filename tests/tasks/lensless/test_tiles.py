@@ -32,7 +32,7 @@ QUICK = {"iterations": 2, "cg_steps": 20, "warm_up": 10}
 
 @pytest.fixture(scope="module")
 def sample() -> LenslessSample:
-    return simulate(LenslessSimulation(height_px=160, width_px=192, noise_sigma=0.005, **OPTICS))
+    return simulate(LenslessSimulation(height_px=160, width_px=128, noise_sigma=0.005, **OPTICS))
 
 
 @pytest.fixture
