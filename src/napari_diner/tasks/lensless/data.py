@@ -211,16 +211,16 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     """
     prepared = corrected(recipe, data)
     intensities, mask = prepared.intensities, prepared.mask
-    warnings = list(prepared.notes)
+    altered = changed(data.frames)
+    warnings = [*altered.warnings, *prepared.notes]
     check_not_constant(intensities, mask)
     for number in without_light(intensities):
         raise InputError(
             f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
         )
-    altered = changed(data.frames)
     check_intensities(intensities if mask is None else intensities[mask])
     odd = odd_frames(intensities, valid=mask)
-    warnings += [*altered.warnings, *repeated(data.frames), *odd.warnings, *black(data.frames)]
+    warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
     # an object that moves in an uneven illumination changes the light in the field

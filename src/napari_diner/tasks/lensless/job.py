@@ -147,6 +147,9 @@ class LenslessJob(Job[LenslessState]):
     @functools.cached_property
     def suspicions(self) -> Sequence[str]:
         """The error of the recording that would explain most, at most one of them."""
+        # what values that do not measure light leave looks like other errors
+        if not self.measures_light:
+            return ()
         with self._left_out.counting():
             return self._left_out.counted(self._doubts.confirmed())
 
