@@ -36,9 +36,9 @@ _OTHER, _SAME = 1.05, 1.08
 # 0.05 to 0.25 and 4 to 11 for errors of 2°, below 0.005 and 1 for right ones; and the least moves in steps of frequency
 _RANGE_NA, _MOVED_GAIN, _SURE_OF_MOVES, _MOVED_STEPS = 0.05, 0.04, 3.5, 0.5
 # evidence of each frame from which discs are certain wherever they are; the part of it that given directions have if
-# they are wrong, which is below 0.15 for rings in place of grids and others, and above 1.2 if they are right; and how
+# they are wrong, which is 0.06 to 0.3 for rings in place of grids and others, and above 1.2 if they are right; and how
 # far most are then from the given ones, in apertures
-_CERTAIN, _MISSED, _FAR = 40.0, 0.3, 0.25
+_CERTAIN, _MISSED, _FAR = 40.0, 0.5, 0.25
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
     if not is_it or repeated(prepared.amplitudes):
         return []
     text = (
-        f"frame {frame + 1} fits better with a distance of about {float(digits(corrected[frame], 3)):g} µm instead of "
+        f"frame {frame + 1} fits better with a distance of about {digits(corrected[frame], 3)} µm instead of "
         f"{nominal[frame]:g} µm, or with a wavelength about {change(factor)}: {instead(before, after)}; check the list "
         "of distances, or calibrate them (calibration.z)"
     )

@@ -94,10 +94,10 @@ def _told(away_um: float, step_um: float, distances_um: Sequence[float]) -> list
         return [reverse_is_sharper(turned)]
     if is_beyond:
         return []
-    length_um = float(digits(abs(away_um)))
+    amount = digits(abs(away_um))
     where, length = ("closer to", "long") if away_um > 0 else ("farther from", "short")
     return [
-        f"the sample is much sharper about {length_um:g} µm {where} the sensor than the distances say; a length "
+        f"the sample is much sharper about {amount} µm {where} the sensor than the distances say; a length "
         f"that is common to all of them does not show in the frames: check whether they are that much too {length}, or "
         "find it with Lensless focus (napari-diner focus)"
     ]
