@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,14 @@ def test_links_to_themselves_are_no_recordings(tree: Path) -> None:
     found = inventory(tree, "day1/?.tif", {"source": "day1", "each": "file"})
     assert names(found) == ["day1/a", "day1/b", "day1/loop", "day1/overview"]
     assert "loop" in {Path(stray.path).name for stray in found.strays}
+
+
+def test_thousands_of_recordings_are_found_in_no_time(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"r{number}.tif").write_bytes(b"II*\0")
+    start = time.process_time()
+    assert len(inventory(tmp_path, {"source": ".", "each": "file"}).items) == 1000
+    assert time.process_time() - start < 5  # a comparison of each name with all others takes longer
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "C:/x", "\\\\host\\x", ".napari-diner-x", "a:b"])

@@ -252,6 +252,9 @@ def _special(folder: Path) -> None:
     (folder / "device.csv").symlink_to("/dev/zero")
     (folder / "circle.tif").symlink_to(folder / "circle.tif")
     (folder / "circle.yaml").symlink_to(folder / "circle.yaml")
+    (folder / "links").mkdir()
+    for name in ("a", "b", "c"):
+        (folder / "links" / name).symlink_to(folder / "links")
     (folder / "folder.yaml").mkdir()
     (folder / "folder.csv").mkdir()
     here = Path.cwd()

@@ -46,6 +46,8 @@ def other_commands(folder: Path, count: int, seed: int = 0) -> Iterator[list[str
         "lensless": (["compare", "lensless", str(stack), *BASE["lensless"]], {}, ["contenders", "seconds", "truth"]),
         "fit": (["compare", "fit", str(image), "--device", "cpu"], {}, ["contenders", "seconds", "truth"]),
         "directions": (["directions", str(stack), *BASE["idt"]], {}, ["pick"]),
+        "slices": (["slices", str(stack), *BASE["idt"]], {}, ["pick"]),
+        "run": (["run", str(recipe)], {}, ["set", "image"]),
         "watch": (["watch", str(image.parent)], {"recipe": str(recipe), "idle": "0.1"}, ["set"]),
         "batch": (["batch", str(plan)], {"workers": "1"}, ["threads"]),
     }

@@ -21,7 +21,7 @@ VALUES = (
     "~nobody/x.tif", "x" * 300, "x/" * 3000, "/", ".", "..", "/dev/null", "a" * 100_000, "a\u0301", "NaN um",
     "5 parsecs", "100 nm", "0.5 mm", "YXN", "QQ", "C=1", "C=999999999999", "=", "*.tif", "[", "**", "$HOME",
     "%s", "{field}", "{field:seed}", "!!python/name:os.system", "&a [*a]", "*a", "'", '"', "\\", "#", "auto",
-    "none", "None", "1j", "1/2",
+    "none", "None", "1j", "1/2", "/**", "/**/*.tif", "/proc/kmsg", "/proc/self/mem",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import glob
@@ -21,6 +22,7 @@ from napari_diner.io.folder import REPORT
 from napari_diner.io.formats import FORMATS, IMAGE_SUFFIXES, format_of, probe_file
 from napari_diner.io.ome_zarr import is_zarr
 from napari_diner.io.parts import SEPARATOR, split_part
+from napari_diner.io.search import check_extent, fixed_part, matches
 from napari_diner.settings import Values, is_storable
 from napari_diner.tasks.recipe import Recipe, absolute_path, input_files, merge
 from napari_diner.tasks.task import AnyTask
@@ -182,8 +184,8 @@ def _names(places: Sequence[_Place], is_growing: bool) -> list[str]:
         If two items cannot be given different names.
     """
     plain = [place.name(suffix=False) for place in places]
-    suffixes = [name in _clashing(plain) for name in plain]
-    names = [place.name(suffix) for place, suffix in zip(places, suffixes, strict=True)]
+    clashing = _clashing(plain)
+    names = [place.name(name in clashing) for place, name in zip(places, plain, strict=True)]
     clashing = _clashing(names)
     if clashing and is_growing:
         marks = (f"~{zlib.crc32(place.source.encode(errors='surrogateescape')):08x}" for place in places)
@@ -217,20 +219,19 @@ class _Search:
         if not path.exists():
             source, self.part = split_part(source)
             path = Path(source)
-        if path.is_dir() and not is_zarr(path):
+        if _is_folder(path):
+            check_extent(path)
             chosen, base = list(self._in_tree(path)), path
         elif not path.exists() and glob.has_magic(source):
-            fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
-            chosen, base = list(self._matching(source)), Path(*fixed)
+            chosen, base = list(self._matching(source)), fixed_part(source)[0]
         else:
             chosen, base = [path], path.parent
         return [place for path in chosen for place in self._points(path, base)]
 
     def _matching(self, pattern: str) -> Iterator[Path]:
         """Yield what a pattern matches: files, and folders of frames."""
-        matches = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 (may be absolute)
-        for path in matches:
-            if path.is_dir() and not is_zarr(path):
+        for path in matches(pattern):
+            if _is_folder(path):
                 if self.entry.each != "file" and self._is_open(path) and any(map(_is_image, path.iterdir())):
                     yield path
             elif self.entry.each != "folder" and self._is_open(path.parent) and self._is_recording(path):
@@ -245,7 +246,8 @@ class _Search:
         except OSError as error:  # it may also have been removed since it was listed
             self._leave(folder, f"it cannot be read ({error.strerror})")
             return
-        files = [path for path in entries if (not path.is_dir() or is_zarr(path)) and self._is_recording(path)]
+        folders = {path for path in entries if _is_folder(path)}
+        files = [path for path in entries if path not in folders and self._is_recording(path)]
         images = [path for path in files if _is_image(path)]
         # a damaged image is a frame if there are no stacks, and is reported when the folder is read
         counts = {path: _axes_count(path) if self.entry.each == "auto" else 0 for path in images}
@@ -263,7 +265,7 @@ class _Search:
             else:
                 yield path
         for path in entries:
-            if path.is_dir() and not path.is_symlink() and not is_zarr(path):
+            if path in folders and not path.is_symlink():
                 yield from self._in_tree(path)
 
     def _is_open(self, folder: Path) -> bool:
@@ -275,8 +277,11 @@ class _Search:
 
     def _is_recording(self, path: Path) -> bool:
         """Whether a file is a recording by its name or first bytes; others are strays unless the recipe uses them."""
-        if path.name.startswith(".") or os.path.realpath(path) in self.used:
+        if path.name.startswith("."):
             return False
+        with contextlib.suppress(OSError):  # a link to where nobody may look
+            if self.used and os.path.realpath(path) in self.used:
+                return False
         if path.suffix.lower() in _READABLE:
             return True
         try:
@@ -298,7 +303,7 @@ class _Search:
             inside = path.relative_to(self.folder)
         elif path != base:
             inside = Path(base.name) / inside
-        stem = inside.as_posix() if path.is_dir() and not is_zarr(path) else inside.with_suffix("").as_posix()
+        stem = inside.as_posix() if _is_folder(path) else inside.with_suffix("").as_posix()
         stem = stem.removesuffix(".ome") + ("-" + self.part.replace("/", "-") if self.part else "")
         source = str(path) + (f"{SEPARATOR}{self.part}" if self.part else "")
         whole = _Place(path, source, stem, self.entry, {})
@@ -326,6 +331,11 @@ class _Search:
             at = dict(zip(sizes, point, strict=True))
             label = "-".join(f"{axis}{place:0{len(str(sizes[axis] - 1))}}" for axis, place in at.items())
             yield replace(whole, point=at, label=label)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder, and no recording in Zarr."""
+    return os.path.isdir(path) and not is_zarr(path)  # noqa: PTH112 (raises nothing where it may not look)
 
 
 def _is_image(path: Path) -> bool:

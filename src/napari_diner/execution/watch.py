@@ -22,6 +22,7 @@ from napari_diner.io.folder import replaced
 from napari_diner.io.formats import IMAGE_SUFFIXES, located
 from napari_diner.io.ome_zarr import is_zarr
 from napari_diner.io.places import expanded
+from napari_diner.io.search import check_extent
 from napari_diner.settings import Values
 from napari_diner.tasks.registry import task_of
 from napari_diner.tasks.task import AnyTask, Frames
@@ -80,6 +81,7 @@ class FolderWatch(Batch):
         place = expanded(folder).absolute()
         if not place.is_dir():
             raise InputError(f"{folder} is not a folder; name the one where recordings arrive")
+        check_extent(place)
         plan = Plan(recipe=str(expanded(recipe).absolute()), settings=settings or {}, items=[str(place)])
         return cls(place, plan, output, overwrite=overwrite)
 

@@ -10,6 +10,7 @@ from napari_diner.errors import InputError
 from napari_diner.io.formats import IMAGE_SUFFIXES, IMAGES, located
 from napari_diner.io.names import sorted_by_numbers
 from napari_diner.io.ome_zarr import is_zarr
+from napari_diner.io.search import matches
 
 
 def find_files(source: str | Path) -> list[str]:
@@ -21,7 +22,7 @@ def find_files(source: str | Path) -> list[str]:
     Raises
     ------
     InputError
-        If there are none.
+        If there are none, or too many to search.
     """
     path, name = located(source)
     if path.exists() and (not path.is_dir() or is_zarr(path)):
@@ -30,7 +31,7 @@ def find_files(source: str | Path) -> list[str]:
         candidates = list(path.iterdir())
         missing = f"The folder {source} holds no {IMAGES} files; choose another one"
     elif glob.has_magic(str(path)):
-        candidates = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
+        candidates = matches(str(path))
         missing = f"No {IMAGES} file matches {source}; check the pattern, and quote it in the shell"
     else:
         raise InputError(f"{source} does not exist; check the path")

@@ -121,10 +121,13 @@ def format_of(path: Path) -> Format:
         If it is none of `FORMATS`, or cannot be read.
     """
     with decoding(path):
-        mode = path.stat().st_mode
+        status = path.stat()
+        mode = status.st_mode
         if stat.S_ISREG(mode):
-            with path.open("rb") as file:
-                start = file.read(_START)
+            start = b""
+            if status.st_size:  # files of the kernel seem empty, and some never end
+                with path.open("rb") as file:
+                    start = file.read(_START)
         elif stat.S_ISDIR(mode):
             start = b""
         else:

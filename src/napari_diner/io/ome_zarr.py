@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import os
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from napari_diner.io.axes import Index
 from napari_diner.io.header import Header, check_expansion, decoding, named_axes, unnamed_axes
 from napari_diner.io.packing import Packing, packing
 from napari_diner.io.parts import SEPARATOR
+from napari_diner.io.search import METADATA_OF_ZARR
 from napari_diner.io.texts import read_json
 from napari_diner.io.units import micrometres
 
@@ -31,14 +33,15 @@ NAMESPACE = "napari-diner"
 _LONGEST = 2**24
 # bytes; the last four are the number of all bytes
 _BLOSC_HEADER = 16
-_METADATA = frozenset({"zarr.json", ".zgroup", ".zattrs", ".zarray"})
+_METADATA = frozenset({*METADATA_OF_ZARR, ".zattrs"})
 _VALUES = re.compile(r"\d+(\.\d+)*|c")
 """Names of files with values."""
 
 
 def is_zarr(path: Path, start: bytes = b"") -> bool:
     """Return whether a folder is a Zarr array or group."""
-    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+    # os.path raises nothing where it may not look
+    return os.path.isdir(path) and any(os.path.isfile(path / name) for name in METADATA_OF_ZARR)  # noqa: PTH112, PTH113
 
 
 def is_written_here(path: Path) -> bool:

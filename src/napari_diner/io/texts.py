@@ -62,7 +62,10 @@ def read_bytes(path: Path, longest: int = LONGEST_TEXT) -> bytes:
             raise ValueError("it is not an ordinary file")
         if status.st_size > longest:
             raise ValueError(f"it has more than {longest / 2**20:g} MiB")
-        return file.read(longest)
+        content = file.read(longest)
+        if content is None:  # it would have to be waited for, as some files of the kernel
+            raise ValueError("it is not an ordinary file")
+        return content
 
 
 def read_text(path: Path) -> str:

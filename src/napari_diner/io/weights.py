@@ -88,8 +88,8 @@ class WeightsFile:
     def __init__(self, path: str | Path) -> None:
         self.path = expanded(path)
         with self._explained():
-            if self.path.exists() and not self.path.is_file():
-                raise OSError("it is not an ordinary file")
+            if self.path.exists() and not (self.path.is_file() and self.path.stat().st_size):
+                raise OSError("it is not an ordinary file" if not self.path.is_file() else "it is empty")
             with self.path.open("rb") as file:
                 if int.from_bytes(file.read(8), "little") > _LONGEST_HEADER:
                     raise OSError("its header is too long")
