@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,14 @@ import torch
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.transfer import BornModel
-from napari_diner.solvers.calibration.arrangement import ArrangementTest, Judged, arrangements, nearby, opposite
+from napari_diner.solvers.calibration.arrangement import (
+    Arrangement,
+    ArrangementTest,
+    Judged,
+    arrangements,
+    nearby,
+    opposite,
+)
 from napari_diner.solvers.calibration.contrast_sign import agreed_by_middle
 
 GEOMETRY = VolumeGeometry((10, 56, 56), 0.55, 0.532, 1.34, 0.17, 0.6)
@@ -69,7 +78,16 @@ def test_first_angles_between_the_steps_are_approached() -> None:
     assert min(abs(angle - 50) for angle in angles if angle is not None) < 1.5
 
 
-@pytest.mark.parametrize("name", ["turned by 90°", "y reversed", "y and x exchanged", "reverse order, x reversed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "turned by 90°",
+        "y reversed",
+        "y and x exchanged",
+        "reverse order, x reversed",
+        "beginning with the direction of frame 8",
+    ],
+)
 def test_a_list_is_put_right(name: str) -> None:
     true = grid()
     # what undoes itself, or is undone by the turn the other way
@@ -119,6 +137,27 @@ def test_the_sign_is_that_of_the_sample() -> None:
     assert judged(grid(), frames(grid(), thin))["as given"].sign == -1
     # noise has none
     assert judged(grid(), 0.01 * torch.randn(len(grid()), 56, 56))["as given"].sign == 0
+
+
+def test_what_absorbs_tells_the_sign_where_dense_and_thin_parts_balance() -> None:
+    one = ball()
+    index = one[0] - one[0].roll((14, 9), (1, 2))
+    data = frames(grid(), torch.stack([index, 0.2 * one[0]]))
+    turned = Arrangement("turned", grid().opposite())
+    given, turned_way = ArrangementTest(GEOMETRY, data).judge([Arrangement("as given", grid()), turned])
+    assert (given.sign, turned_way.sign) == (0, 0)
+    assert (given.sign_by_absorption, turned_way.sign_by_absorption) == (1, -1)
+    assert turned_way.contrast.agreement == pytest.approx(-given.contrast.agreement, rel=1e-2)
+    noise = 0.01 * torch.randn(len(grid()), 56, 56)
+    assert ArrangementTest(GEOMETRY, noise).judge([turned])[0].sign_by_absorption == 0
+
+
+def test_as_many_frequencies_as_many_frames_allow_are_enough() -> None:
+    geometry = VolumeGeometry((4, 64, 64), 0.55, 0.532, 1.34, 0.17, 0.6)
+    noise = torch.randn(90, 64, 64)
+    assert ArrangementTest(geometry, noise, frequencies=200, periods=10).is_rich
+    # hardly any detail passes this objective
+    assert not ArrangementTest(replace(geometry, na=0.1), noise, frequencies=200, periods=10).is_rich
 
 
 def test_a_lost_frame_of_a_ring_is_found() -> None:

@@ -18,11 +18,11 @@ from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, ring
 from napari_diner.physics.idt.ssnp import SSNPModel
 from napari_diner.tasks.idt.data import IdtData
+from napari_diner.tasks.idt.ranking import rank
 from napari_diner.tasks.idt.recipe import IdtRecipe
 from napari_diner.tasks.idt.recording import IdtRecording
 from napari_diner.tasks.idt.task import IdtTask
 from napari_diner.tasks.idt.truth import TrueVolume
-from napari_diner.tasks.idt.ways import rank
 from napari_diner.tasks.result import Result
 from tests.kit.runs import finished
 from tests.tasks.idt.small_recordings import started

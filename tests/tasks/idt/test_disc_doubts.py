@@ -44,6 +44,17 @@ def test_right_optics_are_not_doubted() -> None:
     assert found.scale(None) is None
     assert found.moved() is None
     assert found.elsewhere() is None
+    # the halos of what is beyond the edges are skewed the other way
+    assert not [text for text in started(*part_of_a_field()).warnings if "index of the sample" in text]
+
+
+def test_directions_moved_together_are_not_said_to_differ_each() -> None:
+    recipe, frames = part_of_a_field()
+    shifted = recipe.illumination(len(frames)).apertures + np.array([0.03, -0.01])
+    listed = recipe.updated({"ring": {"na": None}, "illuminations": shifted.tolist()})
+    (text,) = [text for text in started(listed, frames).warnings if "directions" in text]
+    assert "all directions moved together by about 2°, by the two discs" in text, text
+    assert "with calibration.move: together" in text
 
 
 def test_a_grid_in_place_of_a_ring_is_named_before_a_run() -> None:

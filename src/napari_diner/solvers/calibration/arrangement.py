@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,10 +28,11 @@ from torch import Tensor
 from napari_diner.physics.idt.geometry import VolumeGeometry
 from napari_diner.physics.idt.illumination import Illumination, Source, ring
 from napari_diner.physics.idt.transfer import Dispersion, born_amplitude, source_blur
-from napari_diner.solvers.calibration.contrast_sign import agreed_by_middle, image_of, of_volume, sign_of, skewness
+from napari_diner.solvers.calibration.contrast_sign import sign_of
 from napari_diner.solvers.calibration.cross_prediction import predicted
 from napari_diner.solvers.calibration.field_spectrum import FieldSpectrum
-from napari_diner.solvers.calibration.frame_orders import frame_orders
+from napari_diner.solvers.calibration.found_contrast import FoundContrast
+from napari_diner.solvers.calibration.frame_orders import frame_orders, starts
 
 Vector = npt.NDArray[np.float64]
 
@@ -51,6 +52,9 @@ _SURE = 3.0
 _WORTHWHILE = 0.25
 # unexplained share above which single scattering does not describe the sample, and below which it does so well
 _STRONG_RMS, _WEAK_RMS = 0.1, 0.03
+# least agreement of index and absorption that tells the sign, and largest error of prediction at which it does: below
+# −0.19 for no right directions of samples of known sign, and below −0.4 only if errors are above 0.7
+_AGREEING, _PREDICTED = 0.4, 0.6
 
 _TURNS = {
     "as given": ((1, 0), (0, 1)),
@@ -84,7 +88,7 @@ class Arrangement:
         return (*self.illumination.frames, *((self.missing,) if self.missing else ()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no equality
 class Judged:
     """Score of an arrangement."""
 
@@ -93,13 +97,13 @@ class Judged:
     """Mean square difference between each frame and its prediction by all others, relative to the signal, (N,)."""
     unexplained_rms: float
     """Root mean square difference per pixel, relative to the background, at the frequencies that are compared."""
-    find_skewness: Callable[[], float]
-    """Computes `skewness`, which takes longer than all else and is rarely needed."""
+    contrast: FoundContrast
+    """The contrast of the sample, which takes longer than all else and is rarely needed."""
 
-    @functools.cached_property
+    @property
     def skewness(self) -> float:
         """Skewness of the contrast; negative if the index of the dense parts of the sample is below the medium's."""
-        return self.find_skewness()
+        return self.contrast.skewness
 
     @property
     def error(self) -> float:
@@ -118,6 +122,13 @@ class Judged:
         """Sign of the contrast, 1 or −1; 0 if it is uncertain, or single scattering does not describe the sample."""
         return sign_of(self.skewness) if self.unexplained_rms < _STRONG_RMS else 0
 
+    @property
+    def sign_by_absorption(self) -> int:
+        """Sign of the contrast if what absorbs is denser than its surroundings; 0 if it is uncertain."""
+        if self.unexplained_rms > _STRONG_RMS or self.error > _PREDICTED or abs(self.contrast.agreement) < _AGREEING:
+            return 0
+        return int(math.copysign(1, self.contrast.agreement))
+
 
 def arrangements(original: Illumination) -> list[Arrangement]:
     """Return all arrangements of a list of directions, the original first, without duplicates.
@@ -133,10 +144,18 @@ def arrangements(original: Illumination) -> list[Arrangement]:
         for order, places in frame_orders(len(original)).items():
             frames = Illumination(tuple(original.frames[place] for place in places))
             ways += [Arrangement(order + name, _turned(frames, matrix)) for name, matrix in _TURNS.items()]
+        for name, places in starts(len(original)).items():
+            ways.append(Arrangement(name, Illumination(tuple(original.frames[place] for place in places))))
+    return unlisted(ways, [])
+
+
+def unlisted(ways: Sequence[Arrangement], listed: Sequence[Arrangement]) -> list[Arrangement]:
+    """Return arrangements with other directions than those that are listed, without duplicates."""
     unique: dict[tuple[bytes, ...], Arrangement] = {}
     for way in ways:
         unique.setdefault(_keys(way.illumination), way)
-    return list(unique.values())
+    known = {_keys(way.illumination) for way in listed}
+    return [way for key, way in unique.items() if key not in known]
 
 
 def nearby(best: Arrangement, step_deg: float) -> list[Arrangement]:
@@ -267,9 +286,9 @@ class ArrangementTest:
         self._choose_frequencies(field, frequencies, periods, alike)
 
     @property
-    def frequencies(self) -> int:
-        """Number of compared frequencies; few if most do not pass the objective."""
-        return len(self._fy)
+    def is_rich(self) -> bool:
+        """Whether at least half of the frequencies that are asked for, or allowed for many frames, can be compared."""
+        return len(self._fy) >= self._wanted // 2
 
     def of_frames(self, numbers: Sequence[int], opposite: int | None = None) -> ArrangementTest:
         """Return the test of some of the frames, one of which, by its place among these, is taken for a negative."""
@@ -320,9 +339,13 @@ class ArrangementTest:
         signal_rms = math.sqrt(self._energy) / (self.geometry.shape[1] * self.geometry.shape[2])
         unexplained = signal_rms * np.sqrt(errors.mean(1))
         return [
-            Judged(way, squares, rms, functools.partial(self._skewness, matrix, solved, weak=rms < _WEAK_RMS))
+            Judged(way, squares, rms, self._contrast(matrix, solved, rms < _WEAK_RMS))
             for way, squares, rms, solved in zip(ways, errors, unexplained.tolist(), best, strict=True)
         ]
+
+    def _contrast(self, matrix: Tensor, solved: Tensor, is_weak: bool) -> FoundContrast:
+        shape = self.geometry.shape[1], self.geometry.shape[2]
+        return FoundContrast(matrix, solved, self._places, self._low, shape, is_weak, self._is_cut)
 
     def _matrix(self, frames: Sequence[tuple[Source, ...]]) -> Tensor:
         """Return the matrix of each frequency, (K, N, 2Z): H_re of all slices, then H_im."""
@@ -346,8 +369,9 @@ class ArrangementTest:
         self, field: FieldSpectrum, most: int, periods: float, alike: ArrangementTest | None
     ) -> None:
         geometry, pixel_um = self.geometry, self.geometry.pixel_size_um
+        self._wanted = most
         if alike is None:
-            most = max(_FEWEST, min(most, _MOST_NUMBERS // field.frames**2))
+            self._wanted = most = max(_FEWEST, min(most, _MOST_NUMBERS // field.frames**2))
             lowest = periods / min(geometry.shape[1:])
             self._places, self._low = field.chosen(most, lowest, 2 * geometry.cutoff * pixel_um)
         else:
@@ -357,32 +381,6 @@ class ArrangementTest:
         """Spectrum of the frames, (K, N): first the lowest frequencies."""
         self._shares = torch.where(self._fx == 0, 1.0, 2.0)
         self._energy = float((self._data.abs().square() * self._shares[:, None]).sum()) / field.frames + 1e-30
-
-    @torch.no_grad()
-    def _skewness(self, matrix: Tensor, solved: Tensor, weak: bool) -> float:
-        """Return the skewness of the phase along z, or of the volume if that leaves the sign open.
-
-        Parameters
-        ----------
-        matrix
-            Responses, (K, N, 2Z).
-        solved
-            C⁻¹ y, (K, N).
-        weak
-            Whether the volume is good enough to decide.
-        """
-        shape, low = self.geometry.shape[1:], slice(self._low)
-        responses = matrix.unflatten(-1, (2, -1))[:, :, 0].conj()
-        phase = torch.einsum("kn,kn->k", responses[low].sum(-1), solved[low])
-        skew = float(skewness(image_of(phase[None], self._places[low], shape)))
-        is_open = not sign_of(skew)
-        if (weak and is_open) or self._is_cut:
-            slices = image_of(torch.einsum("knz,kn->zk", responses, solved), self._places, shape)
-            if weak and is_open:
-                skew = of_volume(slices) or skew
-            if self._is_cut:
-                skew = agreed_by_middle(skew, slices)
-        return skew
 
 
 def _with_other_slices(geometry: VolumeGeometry) -> VolumeGeometry:

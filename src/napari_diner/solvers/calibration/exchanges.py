@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -47,7 +48,7 @@ def exchanged(test: ArrangementTest, given: Judged) -> Judged | None:
     if not moved or best.squares[moved].sum() > _LEFT * given.squares[moved].sum():
         return None
     way = Arrangement(_name(moved), best.arrangement.illumination)
-    return Judged(way, best.squares, best.unexplained_rms, best.find_skewness)
+    return replace(best, arrangement=way)
 
 
 def _exchange(frames: tuple[tuple[Source, ...], ...], one: int, other: int) -> Arrangement:

@@ -35,6 +35,8 @@ _OTHER, _SAME = 1.05, 1.08
 # range of the search for each direction; gain and standard errors from which the directions found there are better:
 # 0.05 to 0.25 and 4 to 11 for errors of 2°, below 0.005 and 1 for right ones; and the least moves in steps of frequency
 _RANGE_NA, _MOVED_GAIN, _SURE_OF_MOVES, _MOVED_STEPS = 0.05, 0.04, 3.5, 0.5
+# part of the gain from which a common move is the cause, and what is left is the error of the search
+_PATTERN = 0.8
 # evidence of each frame from which discs are certain wherever they are; the part of it that given directions have if
 # they are wrong, which is 0.06 to 0.3 for rings in place of grids and others, and above 1.2 if they are right; and how
 # far most are then from the given ones, in apertures
@@ -100,7 +102,7 @@ class Discs:
         return DiscDoubt(_scale_in_words(fit, self._geometry.na))
 
     def moved(self) -> DiscDoubt | None:
-        """Return directions that each differ from the given ones; None if there are none."""
+        """Return directions near the given ones, each or all together elsewhere; None if there are none."""
         fit = self._fit
         if fit is None or fit.gain > _GAIN:
             return None
@@ -109,15 +111,25 @@ class Discs:
         for _ in search.steps():
             pass
         found = search.current().apertures
-        spread = found - fitted_pattern(given, found)
-        if float(np.sqrt((spread**2).sum(1).mean())) < _MOVED_STEPS * search.step * self._geometry.wavelength_um:
+        pattern = fitted_pattern(given, found)
+        unit = search.step * self._geometry.wavelength_um
+        each, together = self._gained(found), self._gained(pattern)
+        if _size(found - pattern) >= _MOVED_STEPS * unit and together.gain < _PATTERN * each.gain:
+            best, words, cure = each, moves_in_words(given, found), "circles finds them"
+        elif _size(pattern - given) >= _MOVED_STEPS * unit:
+            best, words = together, moves_in_words(given, pattern)
+            cure = "circles finds them, with calibration.move: together"
+        else:
             return None
-        before, after = self._discs(given).likelihoods(1.0, 1.0), self._discs(found)
+        if best.gain < _MOVED_GAIN or best.standard_errors < _SURE_OF_MOVES:
+            return None
+        return DiscDoubt(words, f"calibration.illuminations: {cure}")
+
+    def _gained(self, apertures: Vector) -> DiscFit:
+        """Return what the discs of other directions, (N, 2), gain."""
+        before, after = self._discs(self._models.illumination.apertures), self._discs(apertures)
         likelihoods, none = after.likelihoods(1.0, 1.0), after.likelihoods(0.0, 1.0)
-        moved = DiscFit(1.0, 1.0, likelihoods - before, float((likelihoods - none).sum()))
-        if moved.gain < _MOVED_GAIN or moved.standard_errors < _SURE_OF_MOVES:
-            return None
-        return DiscDoubt(moves_in_words(given, found), "calibration.illuminations: circles finds them")
+        return DiscFit(1.0, 1.0, likelihoods - before.likelihoods(1.0, 1.0), float((likelihoods - none).sum()))
 
     def elsewhere(self) -> DiscDoubt | None:
         """Return that there are discs, but far from the given directions; None if there are none."""
@@ -164,6 +176,11 @@ class Discs:
 
     def _thinned(self, other: Illumination) -> Illumination:
         return thinned(replace(self._of_all, illumination=other), self._recorded)[0].illumination
+
+
+def _size(moves: Vector) -> float:
+    """Return the root mean square of moves, (N, 2)."""
+    return float(np.sqrt((moves**2).sum(1).mean()))
 
 
 def _largest(illumination: Illumination) -> float:

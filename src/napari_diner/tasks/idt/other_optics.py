@@ -66,7 +66,7 @@ def other_pupil(models: ComputedModels, recorded: Recorded) -> OtherOptics | Non
         def judged(zernike_rad: tuple[float, ...], periods: float = periods) -> Judged:
             return test_of(models.aberrated(zernike_rad), recorded, FEW, periods).judge([way])[0]
 
-        if test_of(models, recorded, FEW, periods).frequencies < FEW // 2:
+        if not test_of(models, recorded, FEW, periods).is_rich:
             continue
         before = judged(geometry.zernike_rad)
         after, rms_rad = better_pupil(judged, geometry.zernike_rad)
@@ -95,7 +95,7 @@ def other_scale(models: ComputedModels, recorded: Recorded) -> OtherOptics | Non
 
     def judged(geometry: VolumeGeometry) -> Judged | None:
         test = test_of(replace(models, geometry=geometry), recorded, FEW)
-        return test.judge([way])[0] if test.frequencies >= FEW // 2 else None
+        return test.judge([way])[0] if test.is_rich else None
 
     def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, VolumeGeometry, Judged] | None:
         ways = [(value, geometry, way) for value, geometry in changes if (way := judged(geometry)) is not None]

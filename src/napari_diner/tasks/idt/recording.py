@@ -21,6 +21,7 @@ from napari_diner.solvers.idt.problem import VolumeProblem
 from napari_diner.solvers.idt.regularisers import TotalVariation, VolumePriors
 from napari_diner.tasks.frame_list import frame_list
 from napari_diner.tasks.idt.calibrate import IlluminationCalibration
+from napari_diner.tasks.idt.contrast_side import sign_of_sample
 from napari_diner.tasks.idt.dark_field import DarkFrames, bright_only, left_out_bright
 from napari_diner.tasks.idt.data import IdtData, contrast_of, saturated_in, with_file_facts, without
 from napari_diner.tasks.idt.memory import layout_of, plan, with_tiles
@@ -38,7 +39,7 @@ from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.surround import width_px, with_surround
 from napari_diner.tasks.idt.tiles import Tile
 from napari_diner.tasks.idt.truth import TrueVolume, check_truth
-from napari_diner.tasks.idt.ways import GivenDirections, sign_of_sample
+from napari_diner.tasks.idt.ways import GivenDirections
 from napari_diner.tasks.left_out import LeftOut
 from napari_diner.tasks.preflight import saturation
 

@@ -23,6 +23,7 @@ from napari_diner.solvers.registry import solvers
 from napari_diner.solvers.solver import Budget, Solver
 from napari_diner.solvers.starting_values import StartingValues
 from napari_diner.tasks.idt import calibration_stages, dark_stages
+from napari_diner.tasks.idt.contrast_side import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.idt.crop import cropped
 from napari_diner.tasks.idt.optics import ComputedModels, GivenModels
 from napari_diner.tasks.idt.recipe import IdtRecipe
@@ -32,7 +33,6 @@ from napari_diner.tasks.idt.state import IdtState
 from napari_diner.tasks.idt.strong import are_lost, body, newton_seconds, weighted_by_noise, with_method
 from napari_diner.tasks.idt.time_left import AFFORDABLE_S, is_over, scattering_left_out
 from napari_diner.tasks.idt.uncertainty import again
-from napari_diner.tasks.idt.ways import sign_of_sample, warnings_of_sign
 from napari_diner.tasks.job import UNCERTAINTY, Stage, fewer
 from napari_diner.wording import digits
 

@@ -76,8 +76,8 @@ def simulate(settings: IdtSimulation) -> SampleData:
 
 
 def rank_directions(recipe: IdtRecipe, data: IdtData) -> Ranking:
-    """Rank alternative assignments of directions to frames; see `napari_diner.tasks.idt.ways.rank`."""
-    from napari_diner.tasks.idt.ways import rank
+    """Rank alternative assignments of directions to frames; see `napari_diner.tasks.idt.ranking.rank`."""
+    from napari_diner.tasks.idt.ranking import rank
 
     return rank(recipe, data)
 
