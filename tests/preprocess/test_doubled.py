@@ -44,6 +44,18 @@ def test_what_repeats_is_no_second_image() -> None:
     assert doubled(frames[:, :40]) == []
 
 
+def test_pixels_that_are_left_out_are_no_second_image() -> None:
+    frames = recorded("lensless")
+    scattered = np.ones(frames.shape, bool)
+    scattered.reshape(len(frames), -1)[:, ::237] = False
+    few, edge = np.zeros(frames.shape, bool), np.ones(frames.shape, bool)
+    few[:, 40:52, 50:62] = True
+    edge[:, :12] = False
+    assert doubled(frames) == doubled(frames, scattered) == doubled(frames, few) == []
+    twice = frames + 0.3 * np.roll(frames, (11, 8), (1, 2))
+    assert len(doubled(twice, edge)) == 1
+
+
 @pytest.mark.parametrize("task", ["lensless", "idt"])
 def test_a_seam_is_named_with_its_lines(task: str) -> None:
     frames = recorded(task)

@@ -140,3 +140,10 @@ def test_one_outlier_changes_next_to_nothing(name: str, output: str, value: floa
     assert any(warning.startswith("1 pixel is far above or below") for warning in result.report["warnings"])
     difference = np.asarray(getattr(result, output)) - np.asarray(getattr(good, output))
     assert np.sqrt(np.mean(difference**2)) < 0.02 * np.std(np.asarray(getattr(good, output)))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_half_precision_holds_numbers_near_its_limit() -> None:
+    frames = recording().astype(np.float64) / 65535 * 60000
+    frames[2, 9, 14] = 65000
+    assert not outliers(frames.astype(np.float16)).any()

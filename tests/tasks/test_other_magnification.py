@@ -43,6 +43,16 @@ def test_an_enlarged_frame_is_named(by: float) -> None:
         assert float(text.split()[4]) == pytest.approx(by, abs=0.025)
 
 
+def test_another_exposure_of_noisy_frames_is_no_magnification() -> None:
+    """Interpolation smooths the noise of a prediction, whichever way it is scaled."""
+    random = np.random.default_rng(5)
+    light = 1 + 0.2 * ndimage.gaussian_filter(random.standard_normal((4, 64, 64)), (0, 2, 2)) / 0.07
+    noisy = light + 0.6 * random.standard_normal(light.shape)
+    seen = light * np.array([1.15, 1, 0.9, 0.8])[:, None, None]
+    residual, trivial = noisy - seen, seen.mean() - seen
+    assert enlarged_frames(residual, trivial, Unexplained.of(residual, trivial)) == []
+
+
 def test_other_errors_are_not_taken_for_a_magnification() -> None:
     random = np.random.default_rng(5)
     light = ndimage.gaussian_filter(random.standard_normal((5, 64, 64)), (0, 1, 1))

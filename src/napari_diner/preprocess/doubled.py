@@ -24,6 +24,10 @@ _LEAST, _CERTAIN = 0.05, 8.0
 # image leaves a negative one at twice its displacement
 _PERIODIC, _OTHER, _BESIDE = 0.2, 0.5, 2.0
 _DARKEST = 1e-12
+# part of the field without which nothing can be told; part of the pixels that are left out that repeat at a
+# displacement, more than around it
+_MOST_LEFT_OUT, _REPEATED = 0.5, 0.2
+_AROUND = [(down, across) for down in (-2, 0, 2) for across in (-2, 0, 2) if down or across]
 
 
 def doubled(frames: Array, valid: Mask | None = None) -> list[str]:
@@ -60,7 +64,7 @@ def doubled(frames: Array, valid: Mask | None = None) -> list[str]:
         return []
     offsets = (np.hypot(y[:, None] - sign * down, y[None] - sign * across) for sign in (1, -1))
     elsewhere = looked_at & (np.minimum(*offsets) > _BESIDE)
-    if float(cepstrum[elsewhere].max()) > _OTHER * part:
+    if float(cepstrum[elsewhere].max()) > _OTHER * part or _is_of_pixels_left_out(valid, side, (down, across)):
         return []
     return [
         f"all frames seem to hold a second image of themselves, displaced by {abs(down)} pixels down and "
@@ -69,6 +73,24 @@ def doubled(frames: Array, valid: Mask | None = None) -> list[str]:
         "light, as by a reflection in a window, a sensor that moved, or two exposures added up; the result shows it as "
         "a part of the sample (a sample of equal parts looks the same)"
     ]
+
+
+def _is_of_pixels_left_out(valid: Mask | None, side: int, by: tuple[int, int]) -> bool:
+    """Return whether most of a field is left out, or pixels that are left out repeat at a displacement.
+
+    These repeat what is beside them, as they are filled. Areas, unlike such pixels, do so at other displacements, too.
+    """
+    if valid is None:
+        return False
+    rows, columns = ((size - side) // 2 for size in valid.shape[1:])
+    left_out = ~valid[:, rows : rows + side, columns : columns + side].all(axis=0)
+    part = float(left_out.mean())
+    if part in (0.0, 1.0) or part > _MOST_LEFT_OUT:
+        return part > 0.0
+    spectrum = np.square(np.abs(fft.fft2(left_out.astype(np.float64))))
+    alike = fft.ifft2(spectrum).real / left_out.sum()
+    around = np.mean([alike[by[0] + down, by[1] + across] for down, across in _AROUND])
+    return bool(alike[by] - around > _REPEATED)
 
 
 def _cepstrum(frames: Array, valid: Mask | None, side: int) -> Sums:

@@ -137,6 +137,8 @@ def outliers(frames: Array) -> Mask:
     """
     outlying = np.zeros(frames.shape, bool)
     for frame, there in zip(frames, outlying, strict=True):
+        if frame.dtype == np.float16:  # its range is less than several times its values
+            frame = frame.astype(np.float32)
         sample = frame.reshape(-1)[:: -(-frame.size // _SAMPLED)]
         low, high = (float(value) for value in np.percentile(sample, (100 - _NEARLY_ALL, _NEARLY_ALL)))
         if high > 0:

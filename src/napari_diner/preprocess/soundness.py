@@ -24,7 +24,7 @@ _COUNTS = 20
 """Frames with values of this or more contain counts instead of fractions of full scale."""
 _FEWEST_STEPS = 1000
 """Number of steps of single precision that the range of frames must have."""
-_FEW_PIXELS = 0.25
+FEW_PIXELS = 0.25
 """Part of the field below which a mask is probably inverted."""
 _NEGATIVE = 0.2
 """Part of negative pixels above which they are not caused by noise about zero."""
@@ -46,11 +46,21 @@ def check_not_constant(frames: Array, mask: Mask | None = None) -> None:
     InputError
         If one has.
     """
-    for number, frame in enumerate(frames, 1):
-        values = frame if mask is None else frame[mask[number - 1]]
-        if values.min() == values.max():
-            what = "all zero" if values.max() == 0 else f"{values.max():g} in all pixels"
-            raise InputError(f"Frame {number} is {what}; leave it out with {{field:leave_out}} {number}")
+    values = [frame if mask is None else frame[mask[number]] for number, frame in enumerate(frames)]
+    constant = [number for number, pixels in enumerate(values) if pixels.min() == pixels.max()]
+    if not constant:
+        return
+    first = float(values[constant[0]].max())
+    what = "all zero" if first == 0 else f"{first:g} in all pixels"
+    text = f"Frame {constant[0] + 1} is {what}"
+    if len(constant) == len(frames) > 1:
+        raise InputError(f"{text}, and no other frame shows anything either; check that these are the right data")
+    others = constant[1:]
+    if others:
+        text += f", and {numbered(others)} {'has' if len(others) == 1 else 'have'} one value in all pixels, too"
+    them = "them" if others else "it"
+    numbers = ",".join(str(number + 1) for number in constant)
+    raise InputError(f"{text}; leave {them} out with {{field:leave_out}} {numbers}")
 
 
 def check_finite(frames: Array, missing: str = "", valid: Mask | None = None) -> None:
@@ -234,7 +244,7 @@ def mask_doubts(mask: Mask) -> list[str]:
     share = float(mask.mean())
     if share == 1:
         return ["the mask is nowhere zero, and so masks nothing; make it zero where pixels must be ignored"]
-    if share >= _FEW_PIXELS:
+    if share >= FEW_PIXELS:
         return []
     return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero at valid pixels, not the reverse"]
 

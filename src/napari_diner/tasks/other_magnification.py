@@ -40,7 +40,9 @@ def enlarged_frames(residual: Frames, trivial: Frames, unexplained: Unexplained)
     for number, seen, expected in worst_frames(residual, trivial, unexplained, _MOST, _MOST_PX):
         seen, expected = seen - seen.mean(), expected - seen.mean()
         best = min(_BY.tolist(), key=lambda by: _squares(seen, expected, by))
-        left = _squares(seen, expected, best) / max(_squares(seen, expected, 0.0), 1e-30)
+        # other errors, such as of the exposure, are smaller wherever interpolation smooths the prediction: either way
+        others = min(_squares(seen, expected, by) for by in (0.0, -best))
+        left = _squares(seen, expected, best) / max(others, 1e-30)
         if abs(best) > _MATTERS and left < _LEFT:
             found.append((number, 1 + best))
     return sorted(found)

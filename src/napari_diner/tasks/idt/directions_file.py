@@ -31,7 +31,10 @@ def read_illuminations(path: Path) -> list[object]:
         return values
     table = read_table(path).in_order(2, repeated=True)
     if not (table.has("NA_y") and table.has("NA_x")):
-        raise InputError(f"{path} has no columns NA_y and NA_x; give the columns these titles")
+        raise InputError(
+            f"{path} has no columns NA_y and NA_x; give each direction as numerical apertures, n·sin(angle), "
+            "in columns with these titles"
+        )
     for name in ("NA_y", "NA_x"):
         _check_na(path, *table.title(name))
     weights = table.column("weight", missing=1.0) if table.has("weight") else [1.0] * len(table.rows)

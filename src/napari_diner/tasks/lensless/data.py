@@ -16,11 +16,13 @@ from napari_diner.io.stacks import check_frames, check_frames_first, frames_last
 from napari_diner.preprocess.changed import changed
 from napari_diner.preprocess.odd_frames import odd_frames
 from napari_diner.preprocess.soundness import (
+    FEW_PIXELS,
     black,
     check_intensities,
     check_not_constant,
     exposures,
     mask_doubts,
+    numbered,
     repeated,
     without_light,
 )
@@ -214,18 +216,25 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     altered = changed(data.frames)
     warnings = [*altered.warnings, *prepared.notes]
     check_not_constant(intensities, mask)
-    for number in without_light(intensities):
+    unlit = without_light(intensities)
+    if unlit:
+        are, them = ("is", "it") if len(unlit) == 1 else ("are", "them")
         raise InputError(
-            f"Frame {number + 1} is dark and shows nothing but noise; leave it out with {as_option([number])}"
+            f"{numbered(unlit).capitalize()} {are} dark and {'shows' if are == 'is' else 'show'} nothing but noise; "
+            f"leave {them} out with {as_option(unlit)}"
         )
     check_intensities(intensities if mask is None else intensities[mask])
     odd = odd_frames(intensities, valid=mask)
     warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
         warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
-    # an object that moves in an uneven illumination changes the light in the field
-    if recipe.gains is None and not (
-        recipe.equalise_gains or recipe.calibration.gain or recipe.moves or not altered.measures_light
+    # an object that moves in an uneven illumination changes the light in the field; few pixels are as bright as the
+    # fringes across them
+    is_told = mask is None or mask.mean() >= FEW_PIXELS
+    if (
+        is_told
+        and recipe.gains is None
+        and not (recipe.equalise_gains or recipe.calibration.gain or recipe.moves or not altered.measures_light)
     ):
         warnings += exposures(*_light(intensities, mask, prepared.at_least))
     if recipe.equalise_gains:
