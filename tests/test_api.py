@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 import napari_diner as nd
 from napari_diner.errors import InputError, RecipeError, quoted
+from napari_diner.tasks.python_data import as_frames
 from napari_diner.tasks.sample import SampleData
 from napari_diner.tasks.task import Frames
 
@@ -137,6 +139,22 @@ def test_data_that_cannot_be_used_are_refused() -> None:
         nd.sample("vidio")
     with pytest.raises(RecipeError, match="for the task 'fit'"):
         nd.lensless(recipe=nd.fit.recipe())
+
+
+def test_lists_and_tensors_are_one_array_or_refused(stack: SampleData) -> None:
+    values = np.asarray(stack.data.data, np.float32)
+    for data in (torch.tensor(values), list(values), [torch.tensor(frame) for frame in values]):
+        assert np.array_equal(np.asarray(as_frames(data).array), values)
+    refused = {
+        "give frames of one size": [values[0], values[1, :9]],
+        "give an array of NumPy": torch.tensor(values, requires_grad=True),
+        "name a folder or a pattern": ["a.tif", "b.tif"],
+    }
+    for problem, data in refused.items():
+        with pytest.raises(nd.DinerError, match=problem):
+            as_frames(data)
+    with pytest.raises(nd.DinerError, match="truth should be the folder of a sample"):
+        nd.lensless.start(stack, recipe=stack.recipe, truth={"phase": values[0]})
 
 
 def test_numbers_of_numpy_are_plain_in_messages(stack: SampleData) -> None:

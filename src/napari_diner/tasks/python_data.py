@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_diner.errors import InputError
+from napari_diner.errors import InputError, one_line
+from napari_diner.io.arrays import Array
 from napari_diner.io.units import micrometres
 from napari_diner.settings import Values
 from napari_diner.tasks.sample import SampleData
@@ -25,7 +26,7 @@ def as_frames(data: Data) -> Frames:
     Raises
     ------
     InputError
-        If an array has masked values.
+        If an array has masked values, or there is no array.
     """
     if isinstance(data, Frames):
         return data
@@ -35,7 +36,39 @@ def as_frames(data: Data) -> Frames:
     if hasattr(data, "dims") and hasattr(data, "coords"):  # an xarray.DataArray
         axes = "".join(str(dim)[0].upper() for dim in data.dims)
         return Frames(data.data, axes, tuple(_spacing(data, dim) for dim in data.dims))
-    return Frames(data if hasattr(data, "dtype") else np.asarray(data))
+    return Frames(data if _is_lazy(data) else _in_memory(data))
+
+
+def _is_lazy(data: Any) -> bool:
+    """Return whether data have a shape and a type of NumPy, so that they need not be read yet."""
+    try:
+        np.dtype(data.dtype)
+    except (AttributeError, TypeError):
+        return False
+    return True
+
+
+def _in_memory(data: Any) -> Array:
+    """Return lists of arrays, and arrays of libraries with types of their own such as torch, as one array.
+
+    Raises
+    ------
+    InputError
+        If that is impossible, or they are names of files.
+    """
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise InputError("The data cannot be read as one array; give frames of one size") from None
+    except (TypeError, RuntimeError) as error:  # such as on a graphics card
+        raise InputError(
+            f"The data cannot be read as an array ({one_line(str(error))}); give an array of NumPy"
+        ) from None
+    if array.dtype.kind in "US" and array.ndim == 1 and array.size:
+        raise InputError(
+            "The data are a list of texts; to read files, name a folder or a pattern of them, such as frames/*.tif"
+        )
+    return array
 
 
 def _spacing(data: Any, dim: str) -> float:

@@ -56,8 +56,10 @@ def check_truth(truth: TrueVolume, shape: tuple[int, int, int]) -> None:
     Raises
     ------
     InputError
-        If the shapes differ.
+        If the shapes differ, or it is no truth of this task.
     """
+    if not isinstance(truth, TrueVolume):
+        raise InputError("The truth should be the folder of a sample, or what it was read as; name the folder")
     for name, volume in (("n_re", truth.n_re), ("n_im", truth.n_im)):
         if volume is not None and volume.shape != shape:
             sizes = ["×".join(map(str, size)) for size in (volume.shape, shape)]

@@ -80,8 +80,10 @@ def check_truth(truth: Truth, shape: tuple[int, ...]) -> None:
     Raises
     ------
     InputError
-        If the shapes differ.
+        If the shapes differ, or it is no truth of this task.
     """
+    if not isinstance(truth, Truth):
+        raise InputError("The truth should be the folder of a sample, or what it was read as; name the folder")
     if not truth.amplitude.shape == truth.phase.shape == shape:
         raise InputError(
             f"The truth has {truth.amplitude.shape[0]}×{truth.amplitude.shape[1]} pixels but the frames have "
