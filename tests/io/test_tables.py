@@ -306,3 +306,13 @@ def test_other_files_than_tables_are_named_in_errors(tmp_path: Path) -> None:
     path.write_text("[310, 420]")
     assert names_file(str(path)) and not names_file("310, 420.5 um")
     assert read_given_table(str(path), "the text").source == str(path)
+
+
+def test_numbers_may_be_a_list_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "heights.json"
+    path.write_text("[205.5, 3.1e2,\n 420]")
+    assert read_given_table(str(path), "the text").column("distance") == [205.5, 310, 420]
+    for text in ("{}", "[]", "[1, true]", "[1, [2]]"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="holds no list of numbers; write"):
+            read_given_table(str(path), "the text")

@@ -14,6 +14,7 @@ from napari_diner.preprocess.soundness import (
     check_resolved,
     check_same_type,
     exposures,
+    graded,
     mask_doubts,
     numbered,
     only_noise,
@@ -130,6 +131,17 @@ def test_a_mask_that_leaves_nothing() -> None:
     assert "12.5%" in text and mask_doubts(mask) == []
     (text,) = mask_doubts(np.ones((2, 20, 20), bool))
     assert text.startswith("the mask is nowhere zero")
+
+
+def test_an_image_is_no_mask() -> None:
+    image = frames(1)[0]
+    (text,) = graded(image)
+    assert "different values, as an image does" in text
+    disc = np.hypot(*np.mgrid[-40:40, -40:40]) - 30
+    smooth = np.rint(255 * np.clip(0.5 - disc, 0, 1)).astype(np.uint8)
+    assert len(np.unique(smooth)) > 16
+    labels = np.arange(80 * 80).reshape(80, 80) // 800
+    assert graded(smooth) == graded(labels) == graded(disc < 0) == []
 
 
 def test_light_on_an_offset_keeps_its_digits() -> None:

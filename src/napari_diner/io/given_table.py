@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_diner.errors import InputError
+from napari_diner.io.places import expanded
 from napari_diner.io.tables import Table, read_table
+from napari_diner.io.texts import read_json
 
 _ENDINGS = (".csv", ".dat", ".json", ".ods", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml")
 """Endings of the names of files that are tables, or that are refused as such."""
@@ -30,4 +33,21 @@ def read_given_table(text: str, source: str) -> Table:
     InputError
         If it cannot be read.
     """
-    return read_table(Path(text.strip())) if names_file(text) else read_table(text, source)
+    if not names_file(text):
+        return read_table(text, source)
+    path = Path(text.strip())
+    return read_table(_numbers(path), str(path)) if path.suffix.lower() == ".json" else read_table(path)
+
+
+def _numbers(path: Path) -> str:
+    """Return the numbers of a list in JSON as a table, one in a row.
+
+    Raises
+    ------
+    InputError
+        If the file holds anything else.
+    """
+    values = read_json(expanded(path))
+    if not isinstance(values, list) or not values or not all(type(value) in (int, float) for value in values):
+        raise InputError(f"{path} holds no list of numbers; write [1.5, 2, 3], or a table in CSV")
+    return "\n".join(map(repr, values))

@@ -24,6 +24,8 @@ _COUNTS = 20
 """Frames with values of this or more contain counts instead of fractions of full scale."""
 _FEWEST_STEPS = 1000
 """Number of steps of single precision that the range of frames must have."""
+_MOST_VALUES, _HARD = 16, 0.9
+"""Values of a mask that is no image, and part of its pixels with the two most frequent ones of another."""
 FEW_PIXELS = 0.25
 """Part of the field below which a mask is probably inverted."""
 _NEGATIVE = 0.2
@@ -247,6 +249,17 @@ def mask_doubts(mask: Mask) -> list[str]:
     if share >= FEW_PIXELS:
         return []
     return [f"the mask leaves only {share:.1%} of the pixels; it must be non-zero at valid pixels, not the reverse"]
+
+
+def graded(mask: Array) -> list[str]:
+    """Return a warning about a mask of many values, as an image has; edges may be smooth, and areas numbered."""
+    values, counts = np.unique(mask, return_counts=True)
+    if len(values) <= _MOST_VALUES or np.sort(counts)[-2:].sum() > _HARD * mask.size:
+        return []
+    return [
+        f"the mask holds {len(values):,} different values, as an image does, of which all but zero mark valid pixels; "
+        "check that it is the right file, or make it zero where pixels must be ignored"
+    ]
 
 
 def _neighbour_correlation(frame: Array) -> float:

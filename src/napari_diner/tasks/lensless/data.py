@@ -21,6 +21,7 @@ from napari_diner.preprocess.soundness import (
     check_intensities,
     check_not_constant,
     exposures,
+    graded,
     mask_doubts,
     numbered,
     repeated,
@@ -227,7 +228,8 @@ def prepare(recipe: LenslessRecipe, data: LenslessData) -> PreparedFrames:
     odd = odd_frames(intensities, valid=mask)
     warnings += [*repeated(data.frames), *odd.warnings, *black(data.frames)]
     if data.mask is not None:
-        warnings += mask_doubts(np.asarray(data.mask) != 0 if mask is None or mask.all() else mask)
+        hard = np.asarray(data.mask) != 0 if mask is None or mask.all() else mask
+        warnings += graded(np.asarray(data.mask)) or mask_doubts(hard)
     # an object that moves in an uneven illumination changes the light in the field; few pixels are as bright as the
     # fringes across them
     is_told = mask is None or mask.mean() >= FEW_PIXELS
