@@ -44,7 +44,7 @@ _MOST_NUMBERS, _FEWEST = 2**19, 60  # numbers N²K of the covariances at all fre
 # number of slices sufficient to distinguish directions, unless a volume needs more to be sampled; and the most
 _SLICES, _MOST_SLICES = 16, 64
 # α relative to the mean response
-_ALPHAS = (1e-3, 1e-2, 1e-1)
+_ALPHAS: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
 _SAME_NA = 1e-6  # directions closer than this count as equal
 _EVEN = 0.2  # tolerance of evenly spaced directions on a ring, in units of their spacing
 # a list is correct if no other predicts better by so many standard errors, and by this part of the error
@@ -280,7 +280,7 @@ class ArrangementTest:
         alike: ArrangementTest | None = None,
     ) -> None:
         self.geometry, self.dispersion, self._source_na = _with_other_slices(geometry), dispersion, source_na
-        self._z = torch.from_numpy(self.geometry.slice_positions_um)
+        self._z, self._alphas = torch.from_numpy(self.geometry.slice_positions_um), _ALPHAS
         field = data if isinstance(data, FieldSpectrum) else FieldSpectrum(data)
         self._is_cut = field.is_cut
         self._choose_frequencies(field, frequencies, periods, alike)
@@ -289,6 +289,12 @@ class ArrangementTest:
     def is_rich(self) -> bool:
         """Whether at least half of the frequencies that are asked for, or allowed for many frames, can be compared."""
         return len(self._fy) >= self._wanted // 2
+
+    def rough(self) -> ArrangementTest:
+        """Return a test that is faster, and sufficient to find the best of many geometries."""
+        other = copy.copy(self)
+        other._alphas = _ALPHAS[1:2]
+        return other
 
     def of_frames(self, numbers: Sequence[int], opposite: int | None = None) -> ArrangementTest:
         """Return the test of some of the frames, one of which, by its place among these, is taken for a negative."""
@@ -327,7 +333,7 @@ class ArrangementTest:
         eye = torch.eye(len(frames), dtype=products.dtype)
         errors = np.full((len(ways), count), np.inf)
         best = torch.zeros(len(ways), len(self._fy), len(frames), dtype=_COMPLEX)
-        for alpha in _ALPHAS:
+        for alpha in self._alphas:
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(products + alpha * scale * eye))
             differences, solved = predicted(inverse, data, missing)
             squares = (

@@ -93,13 +93,20 @@ def other_scale(models: ComputedModels, recorded: Recorded) -> OtherOptics | Non
     models, recorded = thinned(models, recorded)
     way, given = Arrangement("as given", models.illumination), models.geometry
 
-    def judged(geometry: VolumeGeometry) -> Judged | None:
+    def judged(geometry: VolumeGeometry, *, is_rough: bool = False) -> Judged | None:
         test = test_of(replace(models, geometry=geometry), recorded, FEW)
-        return test.judge([way])[0] if test.is_rich else None
+        if not test.is_rich:
+            return None
+        return (test.rough() if is_rough else test).judge([way])[0]
 
     def best(changes: Iterable[tuple[float, VolumeGeometry]]) -> tuple[float, VolumeGeometry, Judged] | None:
-        ways = [(value, geometry, way) for value, geometry in changes if (way := judged(geometry)) is not None]
-        return min(ways, key=lambda found: found[2].error, default=None)
+        tried = ((value, geometry, judged(geometry, is_rough=True)) for value, geometry in changes)
+        ways = [(rough.error, value, geometry) for value, geometry, rough in tried if rough is not None]
+        if not ways:
+            return None
+        _, value, geometry = min(ways, key=lambda one: one[0])
+        found = judged(geometry)
+        return None if found is None else (value, geometry, found)
 
     def of_pixel(factors: Iterable[float]) -> tuple[float, VolumeGeometry, Judged] | None:
         return best((factor, replace(given, pixel_size_um=given.pixel_size_um * factor)) for factor in factors)

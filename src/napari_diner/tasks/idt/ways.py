@@ -110,9 +110,9 @@ class GivenDirections:
         if self._judged.error > _WELL_PREDICTED:
             # low frequencies stand out of the noise, but contain the edges of fields that continue beyond them
             dense = expected_sign(recipe)
-            better = _other_directions(models, recorded, scales=scales, dense=dense) or _other_directions(
-                models, recorded, EDGE_PERIODS, scales=scales, dense=dense
-            )
+            better = _other_directions(models, recorded, scales=scales, dense=dense)
+            if better is None and not recorded.repeats:
+                better = _other_directions(models, recorded, EDGE_PERIODS, scales=scales, dense=dense)
         if discs is not None:
             by_discs = discs.scale(None if better is None else better.best.arrangement.illumination)
             if by_discs is not None:

@@ -110,5 +110,5 @@ class GeometryDoubts:
             if displaced and look.is_much_better(moved := look.moved(self._moves), look.given):
                 suspicions += [Suspicion.confirmed(text, look.given, moved) for text in displaced]
             suspicions += [*uneven(recipe, prepared, look), *misplaced(recipe, setup, prepared, look)]
-            suspicions += [*mistaken(recipe, setup, prepared, look), *nonlinear(look, small)]
+            suspicions += [*mistaken(recipe, setup, prepared, look, small), *nonlinear(look, small)]
         return [suspicion.text for suspicion in sorted(suspicions, key=lambda one: one.left)[:1]]

@@ -45,8 +45,10 @@ _LEAST = 1.2e-4
 _FEWEST_PERIODS = 4.0
 # common factors that are tried beside those of the linear theory, their largest number, ratios of finer ones, and limit
 _NEAR, _MOST, _STEPS, _FARTHEST = (0.8, 1.25), 3, (1.2, 1.06), 50.0
-# factors of the steps between distances
-_STRETCHES = (0.4, 0.5, 0.63, 0.8, 1.25, 1.6, 2.0, 2.5)
+# candidates nearer to each other than this factor are tried once
+_ALIKE = 1.05
+# factors of the steps between distances, some of which are tried first, and the next ones only around the best
+_STRETCHES, _NEXT = (0.5, 0.8, 1.25, 2.0), 1.26
 _METRIC: Metric = "gini_gradient"
 
 Vector = npt.NDArray[np.float64]
@@ -87,8 +89,10 @@ def misplaced(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, lo
     return []
 
 
-def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook) -> list[Suspicion]:
-    """Return a suspicion if frames fit much better with another distance of a single frame; see `misplaced`.
+def mistaken(
+    recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, look: ShortLook, small: ShortLook
+) -> list[Suspicion]:
+    """Return a suspicion if frames fit much better with another distance of a single frame; see `rescaled`.
 
     Distances that are calibrated are not checked.
     """
@@ -101,6 +105,8 @@ def mistaken(recipe: LenslessRecipe, setup: Setup, prepared: PreparedFrames, loo
         return []
     corrected = nominal.copy()
     corrected[frame] *= factor
+    if small.at(corrected, quick=True).share > small.about.share:
+        return []
     before, after = look.at(nominal), look.at(corrected)
     is_it = look.is_much_better(after, before, CLEAR) and after.beyond_noise < _EXPLAINED
     if not is_it or repeated(prepared.amplitudes):
@@ -141,8 +147,9 @@ def rescaled(
 
     optics, field_um = setup.frame_optics, min(prepared.amplitudes.shape[1:]) * setup.frame_optics.pixel_size_um
     nearest = float(nominal.min())
+    near = [one for one in _NEAR if not any(1 / _ALIKE < one / other < _ALIKE for other in candidates)]
     factor = best_of(
-        one for one in (*candidates, *_NEAR) if periods_kept(optics, one * nearest, field_um) > _FEWEST_PERIODS
+        one for one in (*candidates, *near) if periods_kept(optics, one * nearest, field_um) > _FEWEST_PERIODS
     )
     for step in _STEPS if factor != 1 else ():
         # frames of noise may fit ever better farther away
@@ -183,9 +190,12 @@ def stretched(
         part = small if quick else look
         return part.at(nearest + factor * (nominal - nearest), quick=quick).share
 
-    factor = min((1.0, *_STRETCHES), key=lambda one: share(one, quick=True))
+    shares = {one: share(one, quick=True) for one in (1.0, *_STRETCHES)}
+    factor = min(shares, key=shares.__getitem__)
     if factor == 1:
         return []
+    shares |= {one: share(one, quick=True) for one in (factor / _NEXT, factor * _NEXT)}
+    factor = min(shares, key=shares.__getitem__)
     before, after = look.at(nominal), look.at(nearest + factor * (nominal - nearest))
     if not look.is_much_better(after, before):
         return []

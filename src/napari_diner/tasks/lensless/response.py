@@ -52,7 +52,11 @@ def _curved(look: ShortLook) -> list[Suspicion]:
     frames = look.intensities
     if min(look.about.beyond_noise, look.given.beyond_noise) < _LEAST:
         return []
-    looks = {words: look.of(made_linear(frames), quick=True).share for words, made_linear in _CURVES.items()}
+    looks: dict[str, float] = {}
+    for gentle, stronger in _FAMILIES.items():
+        looks[gentle] = look.of(_CURVES[gentle](frames), quick=True).share
+        if looks[gentle] < look.about.share:
+            looks.update({words: look.of(_CURVES[words](frames), quick=True).share for words in stronger})
     words = min(looks, key=looks.__getitem__)
     if looks[words] > look.about.share:
         return []
@@ -98,18 +102,25 @@ def _on_an_offset(look: ShortLook) -> list[Suspicion]:
     return [Suspicion.confirmed(text, given, best)]
 
 
+_SQUARES = "squares of their values, as if they held amplitudes, or a gamma of 2.2 for screens"
+_ROOTS = "roots of their values, as if they had been squared"
+_POWERS = "powers of 1.4 of their values, as if a curve with a gamma of about 0.7 had been applied"
+_SMALL_POWERS = "powers of 0.7 of their values, as if a curve with a gamma of about 1.4 had been applied"
+_NEGATIVE = "a negative"
+_EXPONENTIALS = "exponentials of their values, as if they were logarithmic"
+_DENSE = "exponentials of their negatives, as if they were optical densities"
 _CURVES: Mapping[str, Callable[[Frames], Frames]] = {
-    "squares of their values, as if they held amplitudes, or a gamma of 2.2 for screens": np.square,
-    "roots of their values, as if they had been squared": np.sqrt,
-    "powers of 1.4 of their values, as if a curve with a gamma of about 0.7 had been applied": lambda frames: (
-        np.maximum(frames, 0) ** np.float32(1.4)
-    ),
-    "powers of 0.7 of their values, as if a curve with a gamma of about 1.4 had been applied": lambda frames: (
-        np.maximum(frames, 0) ** np.float32(0.7)
-    ),
-    "a negative": lambda frames: frames.max() + frames.min() - frames,
-    "exponentials of their values, as if they were logarithmic": _exponential,
-    "exponentials of their negatives, as if they were optical densities": lambda frames: np.exp(
-        frames * np.float32(-_DENSITIES / float(frames.max()))
-    ),
+    _SQUARES: np.square,
+    _ROOTS: np.sqrt,
+    _POWERS: lambda frames: np.maximum(frames, 0) ** np.float32(1.4),
+    _SMALL_POWERS: lambda frames: np.maximum(frames, 0) ** np.float32(0.7),
+    _NEGATIVE: lambda frames: frames.max() + frames.min() - frames,
+    _EXPONENTIALS: _exponential,
+    _DENSE: lambda frames: np.exp(frames * np.float32(-_DENSITIES / float(frames.max()))),
+}
+# stronger curves of a kind are only tried if a gentle one explains more than none
+_FAMILIES: Mapping[str, tuple[str, ...]] = {
+    _POWERS: (_SQUARES, _EXPONENTIALS),
+    _SMALL_POWERS: (_ROOTS,),
+    _NEGATIVE: (_DENSE,),
 }

@@ -110,6 +110,9 @@ class ShortLook:
 
     def at(self, distances_um: Vector, *, quick: bool = False) -> Unexplained:
         """Return the unexplained share of the variation of the frames with other distances, or about that."""
+        nominal = self._setup.heights.distances_um
+        if np.array_equal(distances_um, nominal):
+            return self.about if quick else self.given
         setup = self._setup.with_heights(distances_um=tuple(distances_um.tolist()))
         return self._unexplained(setup, steps=_SHORTER if quick else _SHORT)
 
@@ -121,9 +124,9 @@ class ShortLook:
 
     def with_gains(self, gains: Vector | None) -> Unexplained:
         """Return the same with other gains of the frames, or with those of the setup."""
-        return self._unexplained(
-            self._setup if gains is None else self._setup.with_heights(gains=tuple(gains.tolist()))
-        )
+        if gains is None:
+            return self.given
+        return self._unexplained(self._setup.with_heights(gains=tuple(gains.tolist())))
 
     def _unexplained(
         self, setup: Setup, prepared: PreparedFrames | None = None, steps: GaussNewtonSettings = _SHORT
