@@ -209,6 +209,10 @@ def _containers(folder: Path) -> None:
         file["outside"] = h5py.ExternalLink("/etc/passwd", "a")
         file["group/self"] = file["/"]
         file.create_dataset("raw", (4, 4), "u1", external=[("/etc/passwd", 0, 16)])
+    with h5py.File(folder / "attributes.h5", "w") as file:
+        array = file.create_dataset("a", data=STACK)
+        for number in range(10_000):
+            array.attrs[f"k{number}"] = number
     with h5py.File(folder / "groups.h5", "w") as file:
         for number in range(20_000):
             file.create_group(f"g{number}")

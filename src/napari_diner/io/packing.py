@@ -169,7 +169,10 @@ def missing_values(declared: Mapping[str, float], stored: DType) -> dict[float, 
 
 def _white(path: Path, name: str, attributes: Mapping[str, Any], stored: DType) -> tuple[int | None, str]:
     """Return the stored number for black and the attribute that declares zero as white; None and empty if none does."""
-    plain = {_plain(key): (key, _plain(value)) for key, value in attributes.items() if _is_scalar(value)}
+    # others are not read, as there may be thousands
+    names = {_plain(key): key for key in attributes}
+    values = {key: attributes[names[key]] for key in (*_WHITE, *_PHOTOMETRIC, *_BITS) if key in names}
+    plain = {key: (names[key], _plain(value)) for key, value in values.items() if _is_scalar(value)}
     found = [plain[key] for key in _WHITE if plain.get(key, ("", ""))[1] in ("1", "true")]
     found += [plain[key] for key in _PHOTOMETRIC if plain.get(key, ("", ""))[1] in _NEGATIVE]
     if not found:
