@@ -230,6 +230,8 @@ def _containers(folder: Path) -> None:
                   "compressor": None, "fill_value": 0, "filters": None},
         "chunks": {"zarr_format": 2, "shape": [10**6, 10**6], "chunks": [1, 1], "dtype": "<f8", "order": "C",
                    "compressor": None, "fill_value": 0, "filters": None},
+        "tiny": {"zarr_format": 2, "shape": [3, 3000, 3000], "chunks": [1, 1, 1], "dtype": "<u2", "order": "C",
+                 "compressor": None, "fill_value": 0, "filters": None},
     }.items():  # fmt: skip
         (folder / f"{name}.zarr").mkdir()
         (folder / f"{name}.zarr" / ".zarray").write_text(json.dumps(metadata))
@@ -285,4 +287,5 @@ def _texts(folder: Path) -> None:
     (folder / "declared.safetensors").write_bytes(struct.pack("<Q", len(declared)) + declared)
     (folder / "deep.json").write_text('{"a":' * 100_000)
     (folder / "digits.json").write_text('{"files": ' + "9" * 5000 + "}")
+    (folder / "numbers.json").write_text(f"[{'1,' * 400_000}1]")
     (folder / "files.json").write_text('{"files": 5, "task": []}')

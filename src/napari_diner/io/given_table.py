@@ -12,6 +12,8 @@ from napari_diner.io.texts import read_json
 _ENDINGS = (".csv", ".dat", ".json", ".ods", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml")
 """Endings of the names of files that are tables, or that are refused as such."""
 
+_MOST = 20_000
+
 
 def names_file(text: str) -> bool:
     """Return whether a text is the name of a file, and not a table."""
@@ -50,4 +52,6 @@ def _numbers(path: Path) -> str:
     values = read_json(expanded(path))
     if not isinstance(values, list) or not values or not all(type(value) in (int, float) for value in values):
         raise InputError(f"{path} holds no list of numbers; write [1.5, 2, 3], or a table in CSV")
+    if len(values) > _MOST:
+        raise InputError(f"{path} holds more than {_MOST:,} numbers; choose another file")
     return "\n".join(map(repr, values))

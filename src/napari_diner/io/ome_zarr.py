@@ -33,6 +33,8 @@ NAMESPACE = "napari-diner"
 _LONGEST = 2**24
 # bytes; the last four are the number of all bytes
 _BLOSC_HEADER = 16
+_FEWEST_PIXELS, _MOST_CHUNKS = 1000, 50_000
+"""Values of a chunk below which an array may have only so many of them."""
 _METADATA = frozenset({*METADATA_OF_ZARR, ".zattrs"})
 _VALUES = re.compile(r"\d+(\.\d+)*|c")
 """Names of files with values."""
@@ -72,6 +74,7 @@ def probe_zarr(path: Path, name: str = "") -> Header:
         array, image = _array(path, name)
         shape, dtype = tuple(int(size) for size in array.shape), np.dtype(array.dtype)
         packed = _packing(path, array)
+        _check_division(path, array)
         is_named = image is not None and len(image.axes) == len(shape)
         axes, scale = (image.letters(), image.scale_um()) if image and is_named else (unnamed_axes(shape, dtype), {})
         notes = (*packed.notes, *_absent(array))
@@ -96,6 +99,21 @@ def read_zarr(path: Path, name: str, index: Index) -> Array:
 
 def _packing(path: Path, array: zarr.Array[Any]) -> Packing:
     return packing(path, f"/{array.path}", array.attrs.asdict(), np.dtype(array.dtype))
+
+
+def _check_division(path: Path, array: zarr.Array[Any]) -> None:
+    """Check that an array is not divided into very many tiny chunks, each of which takes as long as a large one.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    pixels = math.prod(array.chunks)
+    count = math.prod(-(-size // step) for size, step in zip(array.shape, array.chunks, strict=True))
+    if pixels < _FEWEST_PIXELS and count > _MOST_CHUNKS:
+        sizes = "×".join(map(str, array.chunks))
+        raise InputError(f"{path} is divided into {count:,} chunks of {sizes} values; save it with larger chunks")
 
 
 def _absent(array: zarr.Array[Any]) -> list[str]:

@@ -12,6 +12,7 @@ from napari_diner.io.texts import read_json
 
 _OTHER_DIRECTIONS = {"angle", "deg", "degree", "degrees", "mrad", "percent", "rad", "radian", "radians"}
 """Words in titles of columns with angles or fractions rather than numerical apertures."""
+_MOST = 20_000
 
 
 def read_illuminations(path: Path) -> list[object]:
@@ -28,6 +29,8 @@ def read_illuminations(path: Path) -> list[object]:
         values = read_json(expanded(path))
         if not isinstance(values, list):
             raise InputError(f"{path} does not contain a list; write [[NA_y, NA_x], ...]")
+        if len(values) > _MOST:
+            raise InputError(f"{path} holds more than {_MOST:,} directions; choose another file")
         return values
     table = read_table(path).in_order(2, repeated=True)
     if not (table.has("NA_y") and table.has("NA_x")):
