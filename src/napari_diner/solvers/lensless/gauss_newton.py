@@ -15,6 +15,7 @@ from napari_diner.processors import each_apart
 from napari_diner.solvers.conjugate_gradients import ConjugateGradients, Operator, inner
 from napari_diner.solvers.lensless import smoothness
 from napari_diner.solvers.lensless.alternating import AlternatingProjections
+from napari_diner.solvers.lensless.conjugate_steps import ConjugateSteps, Trial
 from napari_diner.solvers.lensless.linearised import by_frequency
 from napari_diner.solvers.lensless.problem import PhaseProblem
 from napari_diner.solvers.lensless.slow_phase import SlowPhase
@@ -30,6 +31,8 @@ _TEXTURE_SHARE = 0.05
 # after one that had to be shortened
 _DAMPING_FAR_DOWN, _DAMPING_DOWN, _DAMPING_UP = 1e-3, 0.1, 16.0
 _AGREEMENT = 0.7
+# relative error of the predicted gain below which the problem is as good as linear
+_EXACT = 0.02
 # damping that holds back no phase that the heights determine
 _UNDAMPED = 1e-9
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
@@ -86,7 +89,7 @@ class GaussNewton(Resumable):
         Whether to start with too strong priors; not if the start was computed with them.
     """
 
-    kept = ("_field", "_iteration", "_converged", "_damping", "_power", "_slow", "_excess")
+    kept = ("_field", "_iteration", "_converged", "_damping", "_power", "_slow", "_excess", "_conjugate")
     answer = ("_field",)
 
     def __init__(
@@ -101,6 +104,7 @@ class GaussNewton(Resumable):
         self._damping = settings.damping
         self._power: ContrastPower | None = None
         self._slow = SlowPhase(problem.model) if settings.coarse_grid else None
+        self._conjugate = ConjugateSteps()
 
     def result(self) -> Tensor:
         """Return the best field so far: complex, (Y, X)."""
@@ -127,7 +131,7 @@ class GaussNewton(Resumable):
         if tolerance is None:
             tolerance = _TOLERANCE_SURROUND if model.padding.is_unknown else _TOLERANCE
         rounding = _ROUNDING * float(self.problem.amplitudes.square().sum()) / self.problem.valid
-        slow = self._slow
+        slow, conjugate = self._slow, self._conjugate
         loss, gradient = self._evaluate()
         while self._iteration < settings.iterations and not self._converged:
             iteration, damping = self._iteration + 1, self._damping
@@ -162,6 +166,8 @@ class GaussNewton(Resumable):
                         levelled_off = gain < _LEAST_GAIN * tolerance
                         if levelled_off or (slow is not None and slow.measured and gain < _LEAST_GAIN_QUICK):
                             break
+                        if predicted - before < conjugate.worthwhile * predicted:
+                            break
                     yield Step(iteration, settings.iterations, loss, within=turn / (settings.cg_steps + 1))
                 step = solve.solution * scaling
                 # a step that is too long is first shortened: this costs one evaluation instead of another solve
@@ -179,8 +185,12 @@ class GaussNewton(Resumable):
                     break
             else:
                 return  # short steps along a descent direction fail: only rounding errors remain
+            begin, whole = Trial(self._field, loss, gradient), Trial(trial, trial_loss, trial_gradient)
+            conjugate.assess(loss - trial_loss, predicted, whole=fraction == 1)
+            trial, trial_loss, trial_gradient = conjugate.further(problem, begin, step, whole)
             improvement, mistaken = 1 - trial_loss / loss, abs(loss - trial_loss - predicted) / loss
-            is_solved = levelled_off and mistaken < tolerance and self._damping <= _UNDAMPED
+            is_exact = mistaken < tolerance and conjugate.error < _EXACT
+            is_solved = levelled_off and is_exact and self._damping <= _UNDAMPED
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
             least = max(tolerance, _TOLERANCE_ROUNDING) if loss < rounding and tolerance > 0 else tolerance
