@@ -26,6 +26,8 @@ def start(
     return Run(LenslessJob(recipe, recorded, truth), preview_interval_s)
 
 
-def finished(recipe: LenslessRecipe, data: Recorded, truth: Truth | None = None) -> Result:
-    """Return the result of a reconstruction."""
-    return runs.finished(start(recipe, data, truth))
+def finished(
+    recipe: LenslessRecipe, data: Recorded, truth: Truth | None = None, *, compares_settings: bool = False
+) -> Result:
+    """Return the result of a reconstruction; only tests of its warnings need other settings to be compared."""
+    return runs.finished(start(recipe, data, truth), compares_settings)

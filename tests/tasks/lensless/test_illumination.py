@@ -34,7 +34,8 @@ def solved(positions: int, changes: dict[str, Any], **fields: Any) -> Result:
     one = sample(positions)
     recipe = one.recipe.updated(changes)
     assert isinstance(recipe, LenslessRecipe)
-    return finished(recipe, LenslessData(one.data.data, **fields), LenslessTask().truth_of(one))
+    data = LenslessData(one.data.data, **fields)
+    return finished(recipe, data, LenslessTask().truth_of(one), compares_settings=True)
 
 
 def test_it_is_solved_for_from_an_object_that_moves() -> None:

@@ -75,7 +75,7 @@ def turned() -> list[Similarity]:
 
 def test_shifts_are_found_and_the_frames_stay_as_they_are(specimen: Truth) -> None:
     frames = recorded(specimen, displaced())
-    report = finished(recipe_of("shift"), frames).report
+    report = finished(recipe_of("shift"), frames, compares_settings=True).report
     found = report["registration"]
     np.testing.assert_allclose(found["shifts_um"], PIXEL_UM * (SHIFTS_PX - SHIFTS_PX.mean(0)), atol=0.1 * PIXEL_UM)
     assert found["rotation_deg"] == [0, 0, 0, 0] and found["scale"] == [1, 1, 1, 1]
