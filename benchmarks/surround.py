@@ -70,11 +70,11 @@ class Course:
 
     @property
     def settled(self) -> int | None:
-        """The first iteration that lowered the loss by less than `SETTLED`."""
+        """The first iteration that lowered the loss by less than `SETTLED`, or after which the solver ended."""
         for number, (before, after) in enumerate(zip(self.trace, self.trace[1:], strict=False), start=2):
             if after[1] > (1 - SETTLED) * before[1]:
                 return number
-        return None
+        return len(self.trace) if self.ended else None
 
     def row(self) -> list[Any]:
         """Return what is shown of a run."""
@@ -96,7 +96,7 @@ def course(recipe: LenslessRecipe, data: LenslessData) -> Course:
     held[middle_frame(setup.heights.distances_um)] = True
     rest, alone = (PhaseProblem(whole.model, whole.amplitudes, mask) for mask in (~held, held))
     rest = rest.with_priors(priors_of(recipe, rest, None))
-    settings = recipe.gauss_newton.model_copy(update={"tolerance": 0.0, "iterations": 1000})
+    settings = recipe.gauss_newton.model_copy(update={"iterations": 1000})
     return Course(GaussNewton(rest, rest.flat_field(), settings), alone)
 
 

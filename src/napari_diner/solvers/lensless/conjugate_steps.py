@@ -15,6 +15,8 @@ from napari_diner.solvers.solver import Resumable
 _FIRST_ERROR = 0.1
 # relative error of a prediction from which steps are combined and their lengths searched for
 _MISTAKEN = 0.2
+# relative error of predictions that are as good as right
+_RIGHT = 0.05
 # part of the predicted gain that further inner steps have to add, relative to the error of predictions
 _WORTHWHILE = 0.1
 # parabolas along a direction, range of the next length over the last, and change of a length that is not worth trying
@@ -48,11 +50,12 @@ class ConjugateSteps(Resumable):
     predictions become exact, and steps those of Gauss-Newton.
     """
 
-    kept = ("error", "_direction", "_slope", "_decrease")
+    kept = ("error", "_before", "_direction", "_slope", "_decrease")
 
     def __init__(self) -> None:
         self.error = _FIRST_ERROR
         """Relative error of the predicted gain of the last step."""
+        self._before = _FIRST_ERROR
         self._direction: Tensor | None = None
         self._slope: Tensor | None = None
         self._decrease = 0.0
@@ -62,8 +65,14 @@ class ConjugateSteps(Resumable):
         """Part of the gain so far that ten more inner steps should add."""
         return _WORTHWHILE * self.error
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether two predictions in a row, of which one may be right by chance, were right."""
+        return max(self.error, self._before) < _RIGHT
+
     def assess(self, gain: float, predicted: float, *, whole: bool) -> None:
         """Compare the gain of a step with the predicted one; after a shortened step, no prediction is believed."""
+        self._before = self.error
         self.error = min(1.0, abs(gain / predicted - 1)) if whole else 1.0
         if not whole:
             self._direction = self._slope = None

@@ -31,8 +31,6 @@ _TEXTURE_SHARE = 0.05
 # after one that had to be shortened
 _DAMPING_FAR_DOWN, _DAMPING_DOWN, _DAMPING_UP = 1e-3, 0.1, 16.0
 _AGREEMENT = 0.7
-# relative error of the predicted gain below which the problem is as good as linear
-_EXACT = 0.02
 # damping that holds back no phase that the heights determine
 _UNDAMPED = 1e-9
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
@@ -189,8 +187,7 @@ class GaussNewton(Resumable):
             conjugate.assess(loss - trial_loss, predicted, whole=fraction == 1)
             trial, trial_loss, trial_gradient = conjugate.further(problem, begin, step, whole)
             improvement, mistaken = 1 - trial_loss / loss, abs(loss - trial_loss - predicted) / loss
-            is_exact = mistaken < tolerance and conjugate.error < _EXACT
-            is_solved = levelled_off and is_exact and self._damping <= _UNDAMPED
+            is_solved = levelled_off and mistaken < tolerance and conjugate.is_linear and self._damping <= _UNDAMPED
             self._field, loss, gradient = trial, trial_loss, trial_gradient
             self._iteration, self._damping = iteration, damping
             least = max(tolerance, _TOLERANCE_ROUNDING) if loss < rounding and tolerance > 0 else tolerance
