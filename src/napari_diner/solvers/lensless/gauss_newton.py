@@ -183,6 +183,7 @@ class GaussNewton(Resumable):
                     break
             else:
                 return  # short steps along a descent direction fail: only rounding errors remain
+            del solve, precondition, normal, linear  # their memory is needed for other fields, and the next derivative
             begin, whole = Trial(self._field, loss, gradient), Trial(trial, trial_loss, trial_gradient)
             conjugate.assess(loss - trial_loss, predicted, whole=fraction == 1)
             trial, trial_loss, trial_gradient = conjugate.further(problem, begin, step, whole)

@@ -26,8 +26,6 @@ _TRANSFER, _DIRECTIONS = 8.0, 8.0
 # for each pixel of the object: field, spectra and gradient; and arrays of solvers other than Adam
 _OBJECT, _CLASSICAL, _UNCERTAINTY = 90.0, 75.0, 200.0
 _CURVES = 200.0
-# for each pixel of the padded grid: the last direction of second-order steps, its slope, and another field along it
-_COMBINED = 32.0
 # for each pixel of the padded grid, if threads work on a frame each, and thread: sum, field, and those of a transform
 _THREAD = 40.0
 # factor on the memory of second-order steps: they allocate and free many arrays of a few sizes, and the C library does
@@ -118,7 +116,7 @@ def _reconstruction(recipe: LenslessRecipe, shape: tuple[int, ...], pixel_size_u
     from_second_order = recipe.start == "gauss-newton" or (entry is not None and recipe.start == "auto")
     is_second_order = recipe.solver == "gauss-newton" or from_second_order or recipe.uncertainty.map
     if is_second_order:
-        classical += _DIRECTIONS * frames * height * width + _COMBINED * padded
+        classical += _DIRECTIONS * frames * height * width
     if recipe.calibration.wanted:
         classical += _RESPONSE * frames * min(padded, (recipe.calibration.field_px + 2 * beyond) ** 2)
     if is_second_order and 8 * padded < _GIVEN_BACK:
