@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
+import napari_diner as nd
 from tests.kit.runs import finished
 from tests.tasks.idt.small_recordings import Recording, started
 
@@ -94,3 +95,11 @@ def test_wrong_directions_and_optics_are_not_taken_for_faults_of_frames(recordin
         run = started(recording.recipe.updated({"solver": "tikhonov", **changes}), recording.frames)
         texts = finished(run).report["warnings"]
         assert texts and not [text for text in texts if text.startswith("frame")], texts
+
+
+def test_frames_are_not_blamed_for_a_lost_one() -> None:
+    made = nd.sample("idt", height_px=48, width_px=48, slices=8, frames=24)
+    settings = made.recipe.model_dump(exclude_unset=True, exclude={"stack", "truth", "illuminations"})
+    run = nd.idt.start(np.delete(made.data.data, 10, 0), **settings, solver="tikhonov")
+    (text,) = finished(run).report["warnings"]
+    assert "frame 11 of 24 is missing" in text

@@ -192,7 +192,8 @@ def outcome_of(
             blurred = [one for one in blurred_frames(doubts.spectra) if one[0] not in doubts.unlike]
             warnings = [*doubts.texts, *warnings, *warnings_of_blur(blurred)]
             named, disturbs = doubts.named | {number for number, _ in blurred}, doubts.disturbs
-        of_frames = [] if disturbs else unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, named)
+        may_be_odd = not (disturbs or is_misled)
+        of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK, named) if may_be_odd else []
     elif beside is None:  # the residual is that of bright field
         of_frames = unexplained.frame_warnings(_DOUBTFUL_FRAME, _CHECK)
         warnings.append("no time was left for the dark-field frames; raise max_seconds, or lower iterations")
