@@ -48,12 +48,13 @@ def test_steps_that_are_too_short_are_lengthened() -> None:
     (loss, gradient, _), end = problem.evaluate(fields[1]), problem.evaluate(fields[2]).loss
     start, step = Trial(fields[1], loss, gradient), 0.25 * torch.log(fields[2] / fields[1])
     short = Trial(fields[1] * torch.exp(step), *problem.evaluate(fields[1] * torch.exp(step))[:2])
-    steps = ConjugateSteps()
-    steps.assess(loss - short.loss, 0.6 * (loss - short.loss), whole=True)
-    found = steps.further(problem, start, step, short)
-    assert end <= found.loss < short.loss
-    assert loss - found.loss > 0.9 * (loss - end)
-    assert found.loss == problem.evaluate(found.field).loss
+    for predicted in (0.6, 0.3):
+        steps = ConjugateSteps()
+        steps.assess(loss - short.loss, predicted * (loss - short.loss), whole=True)
+        found = steps.further(problem, start, step, short)
+        assert end <= found.loss < short.loss
+        assert loss - found.loss > 0.9 * (loss - end)
+        assert found.loss == problem.evaluate(found.field).loss
 
 
 def test_steps_as_good_as_predicted_are_left_alone() -> None:

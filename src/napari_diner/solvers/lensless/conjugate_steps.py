@@ -59,6 +59,7 @@ class ConjugateSteps(Resumable):
         self._direction: Tensor | None = None
         self._slope: Tensor | None = None
         self._decrease = 0.0
+        self._was_shortened = False
 
     @property
     def worthwhile(self) -> float:
@@ -74,6 +75,7 @@ class ConjugateSteps(Resumable):
         """Compare the gain of a step with the predicted one; after a shortened step, no prediction is believed."""
         self._before = self.error
         self.error = min(1.0, abs(gain / predicted - 1)) if whole else 1.0
+        self._was_shortened = not whole
         if not whole:
             self._direction = self._slope = None
 
@@ -91,7 +93,7 @@ class ConjugateSteps(Resumable):
         whole
             Where it ends.
         """
-        if not _MISTAKEN < self.error < 1:
+        if self._was_shortened or self.error < _MISTAKEN:
             self._direction = self._slope = None
             return whole
         slope = start.field.conj() * start.gradient
